@@ -1,0 +1,36 @@
+# make demo   everything, from an empty machine to a model that answers across servers
+# make test   the same set-up, then the tests
+SHELL := /bin/bash
+BUILD := build
+.PHONY: all setup build demo test asan tsan format check-format tidy clean
+
+all: build
+
+setup:
+	@scripts/setup.sh
+
+build: setup
+	@cmake --preset release $(if $(wildcard $(BUILD)/CMakeCache.txt),> /dev/null,)
+	@cmake --build --preset release
+
+demo: build
+	@$(BUILD)/bin/dilemma demo
+
+test: build
+	@scripts/model.sh > /dev/null
+	@ctest --preset release
+
+# Sanitizer builds: the same tests under ASan+UBSan, or TSan.
+asan tsan: setup
+	@cmake --preset $@ > /dev/null && cmake --build --preset $@ && scripts/model.sh > /dev/null && ctest --preset $@
+
+SOURCES = $(shell git ls-files '*.cc' '*.h')
+format:
+	@clang-format -i $(SOURCES)
+check-format:
+	@clang-format --dry-run -Werror $(SOURCES)
+tidy: build
+	@clang-tidy -quiet -p $(BUILD) $(filter %.cc,$(SOURCES))
+
+clean:
+	@rm -rf build build-asan build-tsan

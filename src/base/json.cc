@@ -28,6 +28,21 @@ absl::Status JsonField::Error(std::string_view message) const {
   return InvalidArgument("{}: {}", where_, message);
 }
 
+absl::Status JsonField::CheckFormat(std::string_view format, int64_t version,
+                                    std::string_view command) const {
+  const auto found = Has("format") ? String("format") : absl::StatusOr<std::string>("");
+  if (!found.ok() || *found != format) {
+    return Error(fmt::format("this is no {} file (its \"format\" is '{}'); `{}` writes one", format,
+                             found.ok() ? *found : "not a text", command));
+  }
+  ASSIGN_OR_RETURN(const int64_t has, Integer("version"));
+  if (has != version) {
+    return Error(fmt::format("has version {}, this program reads version {}; write it again with `{}`", has,
+                             version, command));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<JsonField> JsonField::At(std::string_view key) const {
   if (!node_->is_object()) return Error("expected an object");
   const auto it = node_->find(std::string(key));

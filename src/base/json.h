@@ -45,6 +45,9 @@ class JsonField {
   absl::StatusOr<std::vector<JsonField>> Items(std::string_view key) const;
   absl::StatusOr<std::vector<double>> Numbers(std::string_view key) const;
 
+  // Checks "format" and "version" of a document of ours; `command` is what writes such files.
+  absl::Status CheckFormat(std::string_view format, int64_t version, std::string_view command) const;
+
   // "<where>: <message>", as kInvalidArgument.
   absl::Status Error(std::string_view message) const;
 

@@ -65,6 +65,8 @@ struct ModelInfo {
   bool tied_head = false;  // the source has no output matrix: the head uses token_embd
   int64_t file_bytes = 0;
   std::vector<Unit> units;  // n_layer + 2: embedding, layers, head
+  // Small tensors that every shard with layers needs, as they are (rope_freqs.weight).
+  std::vector<TensorInfo> shared_by_layers;
 
   int64_t parameters() const;  // tied weights counted once
 };

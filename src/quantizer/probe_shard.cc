@@ -1,0 +1,148 @@
+// Shards for timing: the shapes of a model, filled with pseudo-random weights.
+#include <cmath>
+#include <cstring>
+#include <memory>
+
+#include "base/file.h"
+#include "base/status.h"
+#include "ggml.h"
+#include "gguf.h"
+#include "model/gguf_file.h"
+#include "quantizer/gguf_output.h"
+#include "quantizer/shard_writer.h"
+#include "quantizer/tensor_codec.h"
+
+namespace dilemma {
+namespace {
+
+constexpr int64_t kRandomRows = 16;  // rows that differ; they repeat below
+constexpr int64_t kMaxTensorBytes = int64_t{1} << 36;
+
+struct FreeGguf {
+  void operator()(gguf_context* context) const { gguf_free(context); }
+};
+using GgufPtr = std::unique_ptr<gguf_context, FreeGguf>;
+
+struct ProbeTensor {
+  TensorInfo info;
+  std::string name;
+  TensorType type;
+};
+
+TensorInfo InfoOf(const gguf_context* context, int64_t index) {
+  TensorInfo tensor;
+  tensor.name = gguf_get_tensor_name(context, index);
+  std::memcpy(tensor.shape.data(), gguf_get_tensor_ne(context, index), sizeof(tensor.shape));
+  tensor.type = {static_cast<int>(gguf_get_tensor_type(context, index))};
+  tensor.quantizable = tensor.shape[1] > 1 && TensorRole(tensor.name) != "position_embd";
+  return tensor;
+}
+
+// Values of plausible size, the same on every machine.
+std::vector<float> RandomRows(int64_t rows, int64_t row_length) {
+  std::vector<float> values(static_cast<size_t>(rows * row_length));
+  uint64_t state = 0x9E3779B97F4A7C15;
+  for (float& value : values) {
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;  // xorshift64 (Marsaglia, 2003)
+    value = (static_cast<float>(state >> 40) / static_cast<float>(1 << 24) - 0.5F) * 0.1F;
+  }
+  return values;
+}
+
+absl::StatusOr<std::string> Fill(const ProbeTensor& tensor) {
+  const int64_t row = tensor.info.shape[0], rows = tensor.info.rows();
+  if (!Admits(tensor.type, row)) {
+    return InvalidArgument("{} cannot be {}: rows of {} weights", tensor.name, Name(tensor.type), row);
+  }
+  if (rows > kMaxTensorBytes / RowBytes(tensor.type, row))
+    return InvalidArgument("{} is too large", tensor.name);
+  if (!tensor.info.quantizable) {  // norms are ones, biases and positions zeros
+    std::vector<float> values(static_cast<size_t>(row * rows),
+                              tensor.name.ends_with(".weight") ? 1.0F : 0.0F);
+    return Quantize(values, tensor.type, row);
+  }
+  ASSIGN_OR_RETURN(const std::string some,
+                   Quantize(RandomRows(std::min(rows, kRandomRows), row), tensor.type, row));
+  std::string all;
+  all.reserve(static_cast<size_t>(rows * RowBytes(tensor.type, row)));
+  const auto wanted = static_cast<size_t>(rows * RowBytes(tensor.type, row));
+  while (all.size() < wanted) all.append(some, 0, std::min(some.size(), wanted - all.size()));
+  return all;
+}
+
+std::vector<ProbeTensor> ListTensors(const gguf_context* context, const ProbeShape& shape,
+                                     const TypeMix& mix) {
+  std::vector<ProbeTensor> tensors;
+  for (int64_t i = 0; i < gguf_get_n_tensors(context); ++i) {
+    const TensorInfo info = InfoOf(context, i);
+    const std::string role = TensorRole(info.name);
+    const TensorType type = info.quantizable ? mix.For(role) : info.type;
+    if (info.name.starts_with("blk.0.")) {
+      for (int layer = 0; layer < shape.layers; ++layer) {
+        tensors.push_back({info, fmt::format("blk.{}.{}", layer, info.name.substr(6)), type});
+      }
+    } else if (role == "rope_freqs" ? shape.layers > 0
+                                    : (role.starts_with("output") ? shape.head : shape.embedding)) {
+      tensors.push_back({info, info.name, type});
+    }
+  }
+  return tensors;
+}
+
+}  // namespace
+
+absl::StatusOr<ProbeShape> MakeProbeShape(const ModelInfo& model) {
+  ASSIGN_OR_RETURN(const GgufFile source, GgufFile::Open(model.path));
+  if (model.units.size() < 3) return InvalidArgument("'{}' has no layers", model.path);
+  GgufOutput output(source.context());
+  output.RemoveKeys("tokenizer.");
+  output.RemoveKeys("general.");
+  output.SetString("general.architecture", model.arch);
+  output.SetString("tokenizer.ggml.model", "no_vocab");
+  output.SetInteger(model.arch + ".vocab_size", static_cast<uint32_t>(model.n_vocab));
+  for (const TensorInfo& tensor : model.shared_by_layers) output.Declare(tensor, tensor.name, tensor.type);
+  for (const Unit* unit : {&model.units.front(), &model.units[1], &model.units.back()}) {
+    for (const TensorInfo& tensor : unit->tensors) output.Declare(tensor, tensor.name, tensor.type);
+  }
+  return ProbeShape{
+      .metadata = output.Header(), .layers = 1, .embedding = false, .head = false, .mix = "f16"};
+}
+
+absl::StatusOr<ShardInfo> WriteProbeShard(const ProbeShape& shape, const std::filesystem::path& path) {
+  RouteGgmlLog();
+  GgufPtr source;
+  try {
+    source.reset(gguf_init_from_buffer(shape.metadata.data(), shape.metadata.size(),
+                                       {.no_alloc = true, .ctx = nullptr}));
+  } catch (const std::exception&) {
+    source.reset();
+  }
+  if (source == nullptr) return InvalidArgument("the probe's model shape is damaged");
+  const int64_t arch = gguf_find_key(source.get(), "general.architecture");
+  if (arch < 0 || gguf_get_kv_type(source.get(), arch) != GGUF_TYPE_STRING) {
+    return InvalidArgument("the probe's model shape names no architecture");
+  }
+  if (shape.layers < 0 || shape.layers > 1024) return InvalidArgument("a probe of {} layers", shape.layers);
+  ASSIGN_OR_RETURN(const TypeMix mix, TypeMix::Parse(shape.mix));
+  GgufOutput output(source.get());
+  output.SetInteger(std::string(gguf_get_val_str(source.get(), arch)) + ".block_count",
+                    static_cast<uint32_t>(shape.layers));
+  const std::vector<ProbeTensor> tensors = ListTensors(source.get(), shape, mix);
+  for (const ProbeTensor& tensor : tensors) {
+    if (!Admits(tensor.type, tensor.info.shape[0])) {
+      return InvalidArgument("{} cannot be {}: rows of {} weights", tensor.name, Name(tensor.type),
+                             tensor.info.shape[0]);
+    }
+    output.Declare(tensor.info, tensor.name, tensor.type);
+  }
+  RETURN_IF_ERROR(output.Start(path));
+  for (const ProbeTensor& tensor : tensors) {
+    ASSIGN_OR_RETURN(const std::string bytes, Fill(tensor));
+    RETURN_IF_ERROR(output.Append(bytes));
+  }
+  RETURN_IF_ERROR(output.Finish());
+  ASSIGN_OR_RETURN(std::string sha256, Sha256OfFile(path));
+  return ShardInfo{path, std::move(sha256), static_cast<int64_t>(std::filesystem::file_size(path))};
+}
+
+}  // namespace dilemma

@@ -52,6 +52,7 @@ struct Problem {
   std::vector<char> offered;          // [u][q] 1 where q is on u's menu
   std::vector<char> allowed;          // [u][n] 1 where u may be placed on n
   std::vector<int64_t> fixed_bytes;   // [u][n] KV cache, and what the head's buffers take on n
+  std::vector<int64_t> kv_bytes;      // [u] the part of fixed_bytes that is KV cache; for reports alone
   std::vector<int64_t> stage_bytes;   // [n] buffers of each open stage
   std::vector<int64_t> memory_bytes;  // [n] for weights, fixed_bytes and stage_bytes
   std::vector<int64_t> disk_bytes;    // [n] for weights alone; kNoLimit where there is none

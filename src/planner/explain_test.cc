@@ -1,0 +1,90 @@
+#include "planner/explain.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "planner/random_problem.h"
+#include "planner/validate.h"
+
+namespace dilemma {
+namespace {
+
+Problem Impossible(uint64_t* seed, double tightness) {
+  RandomShape shape;
+  shape.stage_costs = true;
+  shape.tightness = tightness;
+  auto brute = MakeSolver("brute").value();
+  for (;; ++*seed) {
+    Problem p = RandomProblem(shape, *seed);
+    if (brute->Solve(p, {}).status == SolveStatus::kInfeasible) return p;
+  }
+}
+
+// What a remedy says is tried: with it the problem is possible, with a little less it is not.
+void CheckRemedy(const Problem& problem, const Remedy& remedy, Problem with, Problem with_less) {
+  auto brute = MakeSolver("brute").value();
+  EXPECT_TRUE(remedy.proven) << remedy.text;
+  EXPECT_EQ(brute->Solve(with, {}).HasAssignment(), remedy.possible) << remedy.text;
+  if (remedy.possible) {
+    EXPECT_FALSE(brute->Solve(with_less, {}).HasAssignment()) << remedy.text;
+  }
+  EXPECT_EQ(brute->Solve(problem, {}).status, SolveStatus::kInfeasible);
+}
+
+TEST(ExplainInfeasible, EveryAmountIsTheLeast) {
+  int possible = 0;
+  uint64_t seed = 0;
+  for (int i = 0; i < 8; ++i, ++seed) {
+    const Problem problem = Impossible(&seed, i % 2 == 0 ? 0.6 : 0.8);
+    const Infeasibility why = ExplainInfeasible(problem, {});
+    EXPECT_TRUE(why.proven);
+    EXPECT_FALSE(why.reason.empty());
+    for (const Remedy& remedy : why.remedies) {
+      possible += remedy.possible ? 1 : 0;
+      Problem with = problem, less = problem;
+      if (remedy.resource == "loss budget") {
+        with.loss_budget = remedy.possible ? remedy.to : kNever;
+        less.loss_budget = remedy.to * (1 - 1e-5);
+      } else if (remedy.resource == "one block per server") {
+        with.one_block_per_server = false;
+      } else if (remedy.resource == "memory of every server") {
+        for (size_t n = 0; n < with.memory_bytes.size(); ++n) {
+          const auto memory = static_cast<double>(problem.memory_bytes[n]);
+          with.memory_bytes[n] = static_cast<int64_t>(memory * remedy.to * (1 + 1e-6)) + 1;
+          less.memory_bytes[n] = static_cast<int64_t>(memory * remedy.to * (1 - 1e-5));
+        }
+      } else {
+        for (size_t n = 0; n < with.memory_bytes.size(); ++n) {
+          if (remedy.resource != "memory of " + problem.server_names[n]) continue;
+          with.memory_bytes[n] = remedy.possible ? static_cast<int64_t>(remedy.to) : kNoLimit / 4;
+          less.memory_bytes[n] = static_cast<int64_t>(remedy.to * (1 - 1e-5));
+        }
+      }
+      CheckRemedy(problem, remedy, with, less);
+    }
+  }
+  EXPECT_GT(possible, 5);
+}
+
+TEST(ExplainInfeasible, AUnitWithoutAServer) {
+  Problem p = RandomProblem({}, 1);
+  for (int n = 0; n < p.servers; ++n) p.allowed[p.Un(2, n)] = 0;
+  EXPECT_THAT(ExplainInfeasible(p, {}).reason, testing::HasSubstr("unit 2"));
+}
+
+TEST(FindBinding, NamesFullMemoryAndBudget) {
+  Problem p = RandomProblem({}, 2);
+  p.loss_budget = 1e9;
+  for (auto& bytes : p.memory_bytes) bytes = kNoLimit / 4;
+  const Assignment one_server(static_cast<size_t>(p.units), {0, 1});
+  EXPECT_TRUE(FindBinding(p, one_server).empty());
+  const Evaluation e = Evaluate(p, one_server);
+  p.memory_bytes[0] = e.servers[0].memory_bytes + 10;
+  p.loss_budget = e.loss;
+  Problem tight = p;
+  const auto binding = FindBinding(tight, one_server);
+  ASSERT_EQ(binding.size(), 1u);  // every unit has its smallest type: no more loss is possible
+  EXPECT_EQ(binding[0].limit, "memory of server 0");
+}
+
+}  // namespace
+}  // namespace dilemma

@@ -1,0 +1,146 @@
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "cli/command.h"
+#include "cli/render.h"
+#include "cli/steps.h"
+#include "model/gguf_reader.h"
+#include "planner/baselines.h"
+#include "planner/explain.h"
+
+namespace dilemma::cli {
+namespace {
+
+struct Options {
+  std::string model, cluster, profile, quality, out;
+  std::string method{kDefaultSolver};
+  std::string as_good_as = "q4_0";
+  double max_loss = -1;
+  std::vector<std::string> types;
+  bool many_blocks = false;
+  int max_servers = 0;
+  double time_limit_s = 60, gap = 1e-6;
+  std::string objective = "latency";
+  Workload workload;
+};
+
+absl::StatusOr<double> Budget(const Options& options, const QualityTable& quality) {
+  if (options.max_loss >= 0) return options.max_loss;
+  ASSIGN_OR_RETURN(const TensorType type, ParseTensorType(options.as_good_as));
+  return UniformLoss(quality, type);
+}
+
+absl::StatusOr<SolveResult> SolveBy(const std::string& method, const Problem& problem,
+                                    const SolveOptions& options) {
+  for (const Baseline& baseline : Baselines()) {
+    if (baseline.name == method) return RunBaseline(method, problem, options);
+  }
+  ASSIGN_OR_RETURN(const auto solver, MakeSolver(method));
+  return solver->Solve(problem, options);
+}
+
+// Says why there is no plan and what would make one possible.
+absl::Status NoPlan(const Program& program, const Problem& problem, const SolveResult& result,
+                    const SolveOptions& options) {
+  if (Interrupted()) return InterruptedStatus();
+  if (result.status == SolveStatus::kUnknown) {
+    return FailedPrecondition("no plan was found within the time limit ({}); give it more with --time-limit",
+                              result.reason);
+  }
+  const Infeasibility why = ExplainInfeasible(problem, options);
+  Json remedies = Json::array();
+  std::string text = why.reason.empty() ? result.reason : why.reason;
+  for (const Remedy& remedy : why.remedies) {
+    remedies.push_back({{"resource", remedy.resource},
+                        {"possible", remedy.possible},
+                        {"proven", remedy.proven},
+                        {"from", remedy.from},
+                        {"to", remedy.to},
+                        {"text", remedy.text}});
+    text += "\n  " + remedy.text;
+  }
+  if (program.json) PrintJson({{"status", "infeasible"}, {"reason", why.reason}, {"remedies", remedies}});
+  return FailedPrecondition("no plan can keep every limit: {}", text);
+}
+
+absl::Status Run(const Program& program, const Options& options) {
+  ASSIGN_OR_RETURN(const ModelInfo model, ReadModel(options.model));
+  ASSIGN_OR_RETURN(const Cluster cluster, ReadCluster(options.cluster));
+  ASSIGN_OR_RETURN(const Profile profile, ReadProfile(options.profile));
+  ASSIGN_OR_RETURN(const std::string sha256, Sha256OfFile(options.model));
+  ASSIGN_OR_RETURN(const QualityTable quality,
+                   LoadOrComputeQuality(options.quality, model, sha256, options.types));
+  PlanLimits limits;
+  ASSIGN_OR_RETURN(limits.loss_budget, Budget(options, quality));
+  limits.one_block_per_server = !options.many_blocks;
+  limits.max_servers = options.max_servers;
+  limits.objective = options.objective == "throughput" ? Objective::kThroughput : Objective::kLatency;
+  ASSIGN_OR_RETURN(const Problem problem,
+                   BuildProblem(model, cluster, profile, quality, options.workload, limits));
+  ProgressLine line("planning");
+  const SolveOptions solve_options = MakeSolveOptions(options.time_limit_s, options.gap, line);
+  ASSIGN_OR_RETURN(const SolveResult result, SolveBy(options.method, problem, solve_options));
+  line.Finish();
+  if (!result.HasAssignment()) return NoPlan(program, problem, result, solve_options);
+  ASSIGN_OR_RETURN(const Plan plan,
+                   ToPlan({model, sha256, cluster, quality, options.workload}, problem, result));
+  RETURN_IF_ERROR(WriteJson(options.out, PlanToJson(plan)));
+  if (program.json) {
+    PrintJson(PlanToJson(plan));
+  } else {
+    Print(RenderPlan(plan, model) + "\n" + RenderRing(plan, model) +
+          fmt::format("\nwritten to {}\n", options.out));
+  }
+  return Interrupted() ? InterruptedStatus() : absl::OkStatus();
+}
+
+std::vector<std::string> Methods() {
+  std::vector<std::string> names;
+  for (const std::string_view name : SolverNames()) names.emplace_back(name);
+  for (const Baseline& baseline : Baselines()) names.emplace_back(baseline.name);
+  return names;
+}
+
+}  // namespace
+
+void AddPlan(Program& program) {
+  auto options = std::make_shared<Options>();
+  options->out = "plan.json";
+  CLI::App* command =
+      AddCommand(program, "plan", "Decide which server runs each unit and at how many bits",
+                 "dilemma plan model.gguf --cluster emulated.toml --profile profile.json --as-good-as q5_0",
+                 [&program, options] { return Run(program, *options); });
+  command->add_option("model", options->model, "A GGUF file")->required();
+  command->add_option("--cluster,-c", options->cluster, "A cluster file (TOML)")->required();
+  command->add_option("--profile,-p", options->profile, "What `dilemma profile` measured")->required();
+  command->add_option(
+      "--quality,-q", options->quality,
+      "Loss of each unit at each type (default: the paper's weight difference, computed now)");
+  command->add_option("--out,-o", options->out, "Where the plan goes")->capture_default_str();
+  auto* loss =
+      command->add_option("--max-loss", options->max_loss, "Budget, in the quality table's own measure")
+          ->check(CLI::NonNegativeNumber);
+  command->add_option("--as-good-as", options->as_good_as, "Budget: the loss of the whole model at this type")
+      ->capture_default_str()
+      ->excludes(loss);
+  command->add_option("--types", options->types, "Menu of tensor types (default: all but the source's own)");
+  command->add_flag("--many-blocks", options->many_blocks, "A server may hold several runs of layers");
+  command->add_option("--max-servers", options->max_servers, "Use at most this many servers (0: all)")
+      ->check(CLI::Range(0, 100000));
+  command
+      ->add_option("--objective", options->objective,
+                   "latency (the paper's) or throughput (the busiest stage)")
+      ->check(CLI::IsMember({"latency", "throughput"}))
+      ->capture_default_str();
+  command->add_option("--method", options->method, "Solver, or a baseline to compare with")
+      ->check(CLI::IsMember(Methods()))
+      ->capture_default_str();
+  command->add_option("--time-limit", options->time_limit_s, "Seconds; the best plan so far is kept")
+      ->check(CLI::Range(0.1, 1e6))
+      ->capture_default_str();
+  command->add_option("--gap", options->gap, "Relative gap at which a plan counts as optimal")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  AddWorkloadOptions(command, options->workload);
+}
+
+}  // namespace dilemma::cli

@@ -1,0 +1,29 @@
+// What people see of plans, profiles and clusters: plain tables and a picture of the ring.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cluster/cluster.h"
+#include "cluster/profile.h"
+#include "model/model.h"
+#include "plan/plan.h"
+
+namespace dilemma::cli {
+
+std::string RenderCluster(const Cluster& cluster);
+std::string RenderProfile(const Profile& profile);
+
+// One row a stage: server, units, types, bytes, memory, share of the delay of a token; then totals and what
+// binds.
+std::string RenderPlan(const Plan& plan, const ModelInfo& model);
+
+// The way of a token around the servers, with hop times.
+std::string RenderRing(const Plan& plan, const ModelInfo& model);
+
+// "embedding + layers 0-9", "layer 3", "layers 12-29 + head".
+std::string UnitRange(const ModelInfo& model, int first_unit, int last_unit);
+// "q5_0 x7, q4_0 x3" in order of first use; one type alone without a count.
+std::string TypeSummary(const std::vector<TypeMix>& types);
+
+}  // namespace dilemma::cli

@@ -1,0 +1,215 @@
+#include "cli/steps.h"
+
+#include <map>
+#include <mutex>
+
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/units.h"
+#include "profiler/statistics.h"
+#include "quantizer/shard_writer.h"
+#include "quantizer/weight_loss.h"
+
+namespace dilemma::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A file name for the quality of this model at these types.
+fs::path QualityCache(const std::string& model_sha256, const std::vector<std::string>& types) {
+  std::string key = model_sha256;
+  for (const std::string& type : types) key += " " + type;
+  return CacheDir() / "quality" / (Sha256(key).substr(0, 24) + ".json");
+}
+
+// Bytes of `text` that are whole UTF-8 characters.
+size_t WholeCharacters(const std::string& text) {
+  size_t start = text.size();
+  while (start > 0 && text.size() - start < 3 && (static_cast<unsigned char>(text[start - 1]) & 0xC0) == 0x80)
+    --start;
+  if (start == 0) return text.size();
+  const auto lead = static_cast<unsigned char>(text[start - 1]);
+  const size_t need = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+  return text.size() - (start - 1) >= need ? text.size() : start - 1;
+}
+
+}  // namespace
+
+void AddWorkloadOptions(CLI::App* command, Workload& workload) {
+  command->add_option("--context", workload.context, "Tokens of KV cache per user")
+      ->check(CLI::Range(int64_t{16}, int64_t{1} << 20))
+      ->capture_default_str();
+  command->add_option("--users", workload.users, "Requests that may run at once")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  command->add_option("--prompt-tokens", workload.prompt_tokens, "Prompt of a typical request")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
+      ->capture_default_str();
+  command->add_option("--output-tokens", workload.output_tokens, "Answer of a typical request")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
+      ->capture_default_str();
+  const std::map<std::string, WireType> wires = {{"f32", WireType::kF32}, {"f16", WireType::kF16}};
+  command
+      ->add_option("--wire", workload.wire,
+                   "Hidden states between servers: f32 (exact) or f16 (half the bytes)")
+      ->transform(CLI::CheckedTransformer(wires, CLI::ignore_case));
+}
+
+absl::StatusOr<QualityTable> LoadOrComputeQuality(const std::string& path, const ModelInfo& model,
+                                                  const std::string& model_sha256,
+                                                  const std::vector<std::string>& types) {
+  if (!path.empty()) {
+    ASSIGN_OR_RETURN(QualityTable table, ReadQuality(path));
+    if (table.units.size() != model.units.size()) {
+      return InvalidArgument(
+          "{}: has {} units, but model '{}' has {}; write it again with `dilemma sensitivity`", path,
+          table.units.size(), model.name, model.units.size());
+    }
+    return table;
+  }
+  const fs::path cached = QualityCache(model_sha256, types);
+  if (fs::exists(cached)) {
+    auto table = ReadQuality(cached);
+    if (table.ok() && table->units.size() == model.units.size()) return table;
+  }
+  std::vector<TypeMix> menu;
+  for (const std::string& type : types) {
+    ASSIGN_OR_RETURN(TypeMix mix, TypeMix::Parse(type));
+    menu.push_back(std::move(mix));
+  }
+  ProgressLine line("weight difference of each layer at each type");
+  ASSIGN_OR_RETURN(QualityTable table, WeightLoss(model, menu, [&](int done, int total) {
+                     line.Update(static_cast<double>(done) / total,
+                                 fmt::format("{} of {} units", done, total));
+                     return !Interrupted();
+                   }));
+  std::error_code ignored;
+  fs::create_directories(cached.parent_path(), ignored);
+  (void)WriteJson(cached, QualityToJson(table));  // a cache: not being able to write it is no error
+  return table;
+}
+
+absl::StatusOr<double> UniformLoss(const QualityTable& quality, TensorType type) {
+  double loss = 0;
+  for (size_t u = 0; u < quality.units.size(); ++u) {
+    const Choice* best = quality.Find(static_cast<int>(u), TypeMix{type, {}});
+    if (best == nullptr) {
+      for (const Choice& choice :
+           quality.units[u].choices) {  // by descending bytes: the last one that is better
+        if (BitsPerWeight(choice.mix.base) >= BitsPerWeight(type)) best = &choice;
+      }
+    }
+    if (best == nullptr) {
+      return InvalidArgument("no type of {} is as good as {}; choose a smaller type or another budget",
+                             quality.units[u].unit, Name(type));
+    }
+    loss += best->loss;
+  }
+  return loss;
+}
+
+absl::StatusOr<Plan> ToPlan(const PlannedModel& planned, const Problem& problem, const SolveResult& result) {
+  PlanContext context;
+  context.model_name = planned.model.name;
+  context.model_path = planned.model.path;
+  context.model_sha256 = planned.sha256;
+  context.arch = planned.model.arch;
+  context.cluster = planned.cluster.name;
+  context.workload = planned.workload;
+  context.loss_kind = planned.quality.kind;
+  return MakePlan(problem, result, context);
+}
+
+SolveOptions MakeSolveOptions(double time_limit_s, double gap, ProgressLine& line) {
+  SolveOptions options;
+  options.time_limit_s = time_limit_s;
+  options.gap = gap;
+  options.stop = [] { return Interrupted(); };
+  options.progress = [&line, time_limit_s](const SolveProgress& progress) {
+    line.Update(
+        progress.seconds / time_limit_s,
+        progress.objective_s == kNever
+            ? std::string("no plan yet")
+            : fmt::format("best {}, gap {:.2f} %", FormatDuration(progress.objective_s), 100 * progress.gap));
+  };
+  return options;
+}
+
+absl::Status WriteShards(const ModelInfo& model, Plan& plan, const fs::path& dir) {
+  std::error_code error;
+  fs::create_directories(dir, error);
+  if (error) return FailedPrecondition("cannot create folder '{}': {}", dir.string(), error.message());
+  ProgressLine line("quantizing");
+  const double stages = static_cast<double>(plan.stages.size());
+  for (size_t i = 0; i < plan.stages.size(); ++i) {
+    PlanStage& stage = plan.stages[i];
+    const auto written = [&dir](const PlanStage& s) { return dir / (s.shard + ".gguf"); };
+    if (!stage.shard.empty() && fs::exists(written(stage))) continue;
+    const fs::path part = PartName(dir / fmt::format("stage-{}", i));
+    auto info =
+        WriteShard(model, stage.first_unit, stage.last_unit, stage.types, part, [&](int done, int total) {
+          line.Update((static_cast<double>(i) + static_cast<double>(done) / total) / stages,
+                      fmt::format("shard {} of {} for {}", i + 1, plan.stages.size(), stage.server));
+          return !Interrupted();
+        });
+    if (!info.ok()) {
+      fs::remove(part, error);
+      return info.status();
+    }
+    stage.shard = info->sha256;
+    stage.shard_bytes = info->bytes;
+    RETURN_IF_ERROR(Publish(part, written(stage)));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Answer> Ask(Coordinator& coordinator, const Tokenizer& tokenizer, const PromptOptions& options,
+                           const std::function<void(const std::string&)>& on_text) {
+  std::string prompt = options.prompt;
+  if (!options.raw) {
+    auto templated = tokenizer.ApplyChatTemplate({{"user", options.prompt}});
+    if (templated.ok()) prompt = *std::move(templated);
+  }
+  GenerateRequest request;
+  request.prompt = tokenizer.Encode(prompt, !options.raw, true);
+  request.max_tokens = options.max_tokens;
+  request.sampling = options.sampling;
+  std::string pending;
+  Answer answer;
+  answer.prompt_tokens = static_cast<int64_t>(request.prompt.size());
+  ASSIGN_OR_RETURN(answer.result, coordinator.Generate(request, [&](int32_t token) {
+    pending += tokenizer.Piece(token);
+    const size_t whole = WholeCharacters(pending);
+    if (whole > 0 && on_text) on_text(pending.substr(0, whole));
+    pending.erase(0, whole);
+    return !Interrupted();
+  }));
+  if (!pending.empty() && on_text) on_text(pending);
+  answer.text = tokenizer.Decode(answer.result.tokens);
+  answer.decode_s = Median(answer.result.token_s);
+  return answer;
+}
+
+absl::StatusOr<std::unique_ptr<Coordinator>> OpenPlan(const Plan& plan, const Cluster& cluster,
+                                                      const fs::path& shards, const Tokenizer& tokenizer) {
+  ProgressLine line("shipping shards");
+  std::map<std::string, std::pair<int64_t, int64_t>, std::less<>> state;
+  int64_t total = 0;
+  for (const PlanStage& stage : plan.stages) total += stage.shard_bytes;
+  CoordinatorOptions options;
+  options.end_tokens = tokenizer.EndOfGenerationTokens();
+  options.on_ship = [&](std::string_view server, int64_t done, int64_t all) {
+    state[std::string(server)] = {done, all};
+    int64_t sum = 0;
+    std::string detail;
+    for (const auto& [name, bytes] : state) {
+      sum += bytes.first;
+      detail += fmt::format("{}{} {}", detail.empty() ? "" : ", ", name, FormatBytes(bytes.first));
+    }
+    line.Update(total > 0 ? static_cast<double>(sum) / static_cast<double>(total) : 1, detail);
+    return !Interrupted();
+  };
+  return Coordinator::Open(plan, cluster, shards, options);
+}
+
+}  // namespace dilemma::cli

@@ -1,0 +1,74 @@
+// The steps of the main job, shared by the commands that do one of them and the demo that does all.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cli/command.h"
+#include "cluster/cluster.h"
+#include "engine/tokenizer.h"
+#include "model/model.h"
+#include "plan/plan.h"
+#include "planner/build_problem.h"
+#include "planner/make_plan.h"
+#include "planner/solver.h"
+#include "quality/quality.h"
+#include "runtime/coordinator.h"
+
+namespace dilemma::cli {
+
+// --context, --users, --prompt-tokens, --output-tokens, --wire.
+void AddWorkloadOptions(CLI::App* command, Workload& workload);
+
+// The quality file, or, where `path` is empty, the paper's weight difference computed now for `types` (empty:
+// every type that is not the source's own grid) and kept in the cache.
+absl::StatusOr<QualityTable> LoadOrComputeQuality(const std::string& path, const ModelInfo& model,
+                                                  const std::string& model_sha256,
+                                                  const std::vector<std::string>& types);
+
+// The loss of the whole model at one type throughout (a unit that lacks it takes its next larger choice).
+absl::StatusOr<double> UniformLoss(const QualityTable& quality, TensorType type);
+
+// `result` as a plan, with its predictions; a result without an assignment becomes kFailedPrecondition with
+// the reason.
+struct PlannedModel {
+  const ModelInfo& model;
+  std::string sha256;
+  const Cluster& cluster;
+  const QualityTable& quality;
+  Workload workload;
+};
+absl::StatusOr<Plan> ToPlan(const PlannedModel& planned, const Problem& problem, const SolveResult& result);
+
+// Solve options whose progress goes to `line` and which Ctrl-C ends.
+SolveOptions MakeSolveOptions(double time_limit_s, double gap, ProgressLine& line);
+
+// Writes the plan's shards to `dir` as <sha256>.gguf (those that are there already are kept) and fills the
+// plan's hashes.
+absl::Status WriteShards(const ModelInfo& model, Plan& plan, const std::filesystem::path& dir);
+
+struct PromptOptions {
+  std::string prompt;
+  bool raw = false;  // no chat template
+  int64_t max_tokens = 64;
+  SamplingOptions sampling;
+};
+struct Answer {
+  std::string text;
+  GenerateResult result;
+  int64_t prompt_tokens = 0;
+  double decode_s = 0;  // median over tokens
+};
+// Asks a running coordinator; `on_text` gets the answer as it comes, in whole UTF-8 characters.
+absl::StatusOr<Answer> Ask(Coordinator& coordinator, const Tokenizer& tokenizer, const PromptOptions& options,
+                           const std::function<void(const std::string&)>& on_text);
+
+// Opens the plan on the cluster, with progress while shards are shipped.
+absl::StatusOr<std::unique_ptr<Coordinator>> OpenPlan(const Plan& plan, const Cluster& cluster,
+                                                      const std::filesystem::path& shards,
+                                                      const Tokenizer& tokenizer);
+
+}  // namespace dilemma::cli

@@ -1,0 +1,203 @@
+#include "profiler/compute_probe.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "profiler/statistics.h"
+
+namespace dilemma {
+namespace {
+
+constexpr int kShortLayers = 1;
+
+// Medians of one probe shard's passes.
+struct Timing {
+  double decode_near_s = 0;  // one token at a short context
+  double decode_s = 0;       // one token at the profile's decode context
+  double prefill_s = 0;      // one chunk
+  int64_t buffer_bytes = 0;  // resident growth beyond weights and KV cache
+};
+
+class ServerProbe {
+ public:
+  ServerProbe(NodeClient& node, const ProbeShape& shape, const ProfileOptions& options, int threads,
+              const std::function<bool(std::string_view)>& step)
+      : node_(node), shape_(shape), options_(options), threads_(threads), step_(step) {}
+
+  // nullopt where the server has no memory for the shard.
+  absl::StatusOr<std::optional<Timing>> Time(int layers, bool embedding, bool head, TensorType type) {
+    const std::string what = embedding ? "embedding" : head ? "head" : fmt::format("{} layers", layers);
+    if (Interrupted() || !step_(fmt::format("{} {}", what, Name(type)))) return InterruptedStatus();
+    ProbeRequest request;
+    request.shape = shape_;
+    request.shape.layers = layers;
+    request.shape.embedding = embedding;
+    request.shape.head = head;
+    request.shape.mix = Name(type);
+    request.threads = threads_;
+    request.passes = {{0, options_.prefill_chunk, options_.prefill_repeats},
+                      {kNearContext, 1, options_.decode_repeats},
+                      {options_.decode_context, 1, options_.decode_repeats}};
+    auto result = node_.Probe(request);
+    if (absl::IsResourceExhausted(result.status())) {
+      spdlog::info("no memory for a probe of {} {}: {}", what, Name(type), Message(result.status()));
+      return std::nullopt;
+    }
+    if (!result.ok()) return Annotate(result.status(), fmt::format("while timing {} {}", what, Name(type)));
+    if (result->seconds.size() != request.passes.size()) {
+      return Internal("a probe answered {} of {} passes", result->seconds.size(), request.passes.size());
+    }
+    Timing timing;
+    timing.prefill_s = Median(result->seconds[0]);
+    timing.decode_near_s = Median(result->seconds[1]);
+    timing.decode_s = Median(result->seconds[2]);
+    timing.buffer_bytes = std::max<int64_t>(0, result->rss_bytes - result->weight_bytes - result->kv_bytes);
+    return timing;
+  }
+
+  // The long shard, with fewer layers where memory is short; `layers` is what it had.
+  absl::StatusOr<std::optional<Timing>> TimeLong(TensorType type, int& layers) {
+    for (layers = options_.long_layers; layers > kShortLayers; layers = layers / 2) {
+      ASSIGN_OR_RETURN(auto timing, Time(layers, false, false, type));
+      if (timing.has_value()) return timing;
+    }
+    return std::nullopt;
+  }
+
+  static constexpr int64_t kNearContext = 8;
+
+ private:
+  NodeClient& node_;
+  const ProbeShape& shape_;
+  const ProfileOptions& options_;
+  int threads_;
+  const std::function<bool(std::string_view)>& step_;
+};
+
+double Rest(double all, double part) { return std::max(0.0, all - part); }
+
+// What a unit costs once the fixed cost and `layer` (if the shard had one) are taken off.
+UnitTime Added(const Timing& timing, const Timing& fixed, const UnitTime& layer, int64_t chunk) {
+  UnitTime time;
+  time.decode_s = Rest(timing.decode_s, fixed.decode_s + layer.decode_s);
+  time.prefill_s_per_token =
+      Rest(timing.prefill_s, fixed.prefill_s + layer.prefill_s_per_token * static_cast<double>(chunk)) /
+      static_cast<double>(chunk);
+  return time;
+}
+
+UnitTime PerLayer(const Timing& timing, const Timing& fixed, int layers, const ProfileOptions& options) {
+  UnitTime time;
+  time.decode_s = Rest(timing.decode_s, fixed.decode_s) / layers;
+  time.decode_s_per_ctx =
+      Rest(timing.decode_s, timing.decode_near_s) / layers /
+      static_cast<double>(std::max<int64_t>(1, options.decode_context - ServerProbe::kNearContext));
+  time.prefill_s_per_token =
+      Rest(timing.prefill_s, fixed.prefill_s) / layers / static_cast<double>(options.prefill_chunk);
+  return time;
+}
+
+// The types of the menu that a kind of unit admits; the order is kept.
+std::vector<TensorType> MenuOf(const Unit& unit, const ProfileOptions& options) {
+  std::vector<TensorType> menu = UnitMenu(unit);
+  if (!options.menu.empty()) {
+    std::erase_if(menu, [&](TensorType type) {
+      return std::find(options.menu.begin(), options.menu.end(), type) == options.menu.end();
+    });
+  }
+  return menu;
+}
+
+const Unit& FirstLayer(const ModelInfo& model) { return model.units[1]; }
+
+// The stage's fixed cost: the median, over types, of what is left of the short shard once its layer is taken
+// off.
+Timing FixedCost(const std::vector<std::pair<Timing, Timing>>& short_and_long,
+                 const std::vector<int>& layers) {
+  std::vector<double> decode, prefill;
+  for (size_t i = 0; i < short_and_long.size(); ++i) {
+    const auto& [brief, lengthy] = short_and_long[i];
+    const double more = layers[i] - kShortLayers;
+    decode.push_back(Rest(brief.decode_s, kShortLayers * Rest(lengthy.decode_s, brief.decode_s) / more));
+    prefill.push_back(Rest(brief.prefill_s, kShortLayers * Rest(lengthy.prefill_s, brief.prefill_s) / more));
+  }
+  Timing fixed;
+  fixed.decode_s = Median(decode);
+  fixed.prefill_s = Median(prefill);
+  return fixed;
+}
+
+absl::Status MeasureLayers(ServerProbe& probe, const std::vector<TensorType>& menu,
+                           const ProfileOptions& options, ServerProfile& profile, Timing& fixed) {
+  std::vector<std::pair<Timing, Timing>> pairs;
+  std::vector<int> layers;
+  std::vector<TensorType> types;
+  for (const TensorType type : menu) {
+    ASSIGN_OR_RETURN(const auto brief, probe.Time(kShortLayers, false, false, type));
+    int count = 0;
+    ASSIGN_OR_RETURN(const auto lengthy, probe.TimeLong(type, count));
+    if (!brief.has_value() || !lengthy.has_value()) continue;
+    pairs.emplace_back(*brief, *lengthy);
+    layers.push_back(count);
+    types.push_back(type);
+    profile.stage_buffer_bytes =
+        std::max({profile.stage_buffer_bytes, brief->buffer_bytes, lengthy->buffer_bytes});
+  }
+  if (types.empty()) {
+    return absl::ResourceExhaustedError("the server has no memory for two layers of the model at any type");
+  }
+  fixed = FixedCost(pairs, layers);
+  for (size_t i = 0; i < types.size(); ++i) {
+    profile.times["layer"][Name(types[i])] = PerLayer(pairs[i].second, fixed, layers[i], options);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MeasureEnd(ServerProbe& probe, const Unit& unit, const ProfileOptions& options,
+                        const Timing& fixed, ServerProfile& profile) {
+  const bool head = unit.kind == UnitKind::kHead;
+  for (const TensorType type : MenuOf(unit, options)) {
+    const auto layer = profile.Time("layer", Name(type));
+    if (!layer.ok()) continue;
+    ASSIGN_OR_RETURN(const auto timing, probe.Time(1, !head, head, type));
+    if (!timing.has_value()) continue;
+    profile.times[head ? "head" : "embedding"][Name(type)] =
+        Added(*timing, fixed, *layer, options.prefill_chunk);
+    if (head) {
+      profile.head_buffer_bytes =
+          std::max(profile.head_buffer_bytes, timing->buffer_bytes - profile.stage_buffer_bytes);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int ProbeCount(const ModelInfo& model, const ProfileOptions& options) {
+  return static_cast<int>(2 * MenuOf(FirstLayer(model), options).size() +
+                          MenuOf(model.units.front(), options).size() +
+                          MenuOf(model.units.back(), options).size());
+}
+
+absl::StatusOr<ServerProfile> MeasureServer(NodeClient& node, const ModelInfo& model, const ProbeShape& shape,
+                                            const ProfileOptions& options, int threads,
+                                            const std::function<bool(std::string_view what)>& step) {
+  ServerProfile profile;
+  ASSIGN_OR_RETURN(const NodeInfo info, node.Info());
+  profile.threads = threads > 0 ? threads : info.threads;
+  profile.memory_bytes = info.memory_bytes;
+  profile.base_rss_bytes = info.base_rss_bytes;
+  ServerProbe probe(node, shape, options, threads, step);
+  Timing fixed;
+  RETURN_IF_ERROR(MeasureLayers(probe, MenuOf(FirstLayer(model), options), options, profile, fixed));
+  profile.stage_decode_s = fixed.decode_s;
+  profile.stage_prefill_s = fixed.prefill_s;
+  RETURN_IF_ERROR(MeasureEnd(probe, model.units.front(), options, fixed, profile));
+  RETURN_IF_ERROR(MeasureEnd(probe, model.units.back(), options, fixed, profile));
+  return profile;
+}
+
+}  // namespace dilemma

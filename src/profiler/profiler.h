@@ -1,0 +1,39 @@
+// Measures a cluster: compute time of the model's units on every server at every tensor type of the menu, the
+// memory that a stage takes beyond its weights, and latency and bandwidth of every ordered pair of servers
+// and the user.
+//
+// Times come from probe shards that the nodes write themselves (quantizer/shard_writer.h): no weights travel.
+// With T(k) the median time of a pass through k layers, a layer costs (T(long) - T(short)) / (long - short)
+// and the rest of T(short) is the stage's fixed cost; embedding and head are what they add to one layer.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cluster/cluster.h"
+#include "cluster/profile.h"
+#include "model/model.h"
+#include "runtime/client.h"
+
+namespace dilemma {
+
+struct ProfileOptions {
+  std::vector<TensorType> menu;  // empty: every type that each kind of unit admits
+  int64_t decode_context = 96;   // tokens in the KV cache at which decode is timed
+  int64_t prefill_chunk = 64;    // tokens a pass while prefill is timed
+  int long_layers = 6;           // layers of the long probe shard (less where memory is short)
+  int decode_repeats = 25, prefill_repeats = 5;
+  LinkProbeOptions link;
+  // Called with the share done (0 to 1) and what is being measured; returning false cancels (kCancelled).
+  std::function<bool(double fraction, std::string_view what)> progress;
+};
+
+// Measures servers that share a host one after the other, as they would disturb each other. A type that a
+// server has no memory for is left out of its times. Errors name the server.
+absl::StatusOr<Profile> MeasureProfile(const Cluster& cluster, const ModelInfo& model,
+                                       const ProfileOptions& options);
+
+}  // namespace dilemma

@@ -101,6 +101,19 @@ class LlamaStage : public Stage {
     return absl::OkStatus();
   }
 
+  absl::Status Copy(int32_t from, int32_t to) override {
+    if (from < 0 || from >= options_.sequences || to < 0 || to >= options_.sequences) {
+      return InvalidArgument("cannot copy sequence {} to {}: the stage has {} sequences", from, to,
+                             options_.sequences);
+    }
+    if (from == to) return absl::OkStatus();
+    RETURN_IF_ERROR(Truncate(to, 0));
+    if (next_position_[static_cast<size_t>(from)] == 0) return absl::OkStatus();
+    llama_memory_seq_cp(llama_get_memory(context_.get()), from, to, -1, -1);
+    next_position_[static_cast<size_t>(to)] = next_position_[static_cast<size_t>(from)];
+    return absl::OkStatus();
+  }
+
  private:
   absl::Status CheckShapes(const StageInput& input) const {
     const size_t rows = input.rows.size();

@@ -60,6 +60,10 @@ class Stage {
 
   // Forgets positions >= `from` of a sequence (0: all of it).
   virtual absl::Status Truncate(int32_t sequence, int32_t from) = 0;
+
+  // Sequence `to` forgets what it holds and becomes a copy of `from`, so that texts with a common beginning
+  // pay for it once. Costs one copy of a sequence's KV cache.
+  virtual absl::Status Copy(int32_t from, int32_t to) = 0;
 };
 
 }  // namespace dilemma

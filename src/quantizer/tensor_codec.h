@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,10 +12,6 @@
 #include "model/tensor_type.h"
 
 namespace dilemma {
-
-// Calls body(first, last) for ranges that cover [0, count), on at most `threads` threads (0: all cores).
-void ParallelFor(int64_t count, const std::function<void(int64_t first, int64_t last)>& body,
-                 int threads = 0);
 
 // `bytes` holds rows of `row_length` weights in `type`; the result has as many floats as there are weights.
 std::vector<float> Dequantize(std::string_view bytes, TensorType type, int64_t row_length);

@@ -1,0 +1,47 @@
+// The calls that a node answers. Threading: gRPC calls each method from a thread of its own.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "runtime/dilemma.grpc.pb.h"
+#include "runtime/memory_ledger.h"
+#include "runtime/node.h"
+#include "runtime/shard_store.h"
+#include "runtime/stage_host.h"
+
+namespace dilemma {
+
+class NodeService final : public v1::Node::Service {
+ public:
+  // `options` with all defaults filled in.
+  NodeService(const NodeOptions& options, std::unique_ptr<ShardStore> store);
+
+  grpc::Status Info(grpc::ServerContext*, const v1::InfoRequest*, v1::InfoReply* reply) override;
+  grpc::Status HasShard(grpc::ServerContext*, const v1::HasShardRequest* request,
+                        v1::HasShardReply* reply) override;
+  grpc::Status PutShard(grpc::ServerContext*, grpc::ServerReader<v1::ShardChunk>* chunks,
+                        v1::PutShardReply*) override;
+  grpc::Status DropShard(grpc::ServerContext*, const v1::DropShardRequest* request,
+                         v1::DropShardReply*) override;
+  grpc::Status Probe(grpc::ServerContext*, const v1::ProbeRequest* request, v1::ProbeReply* reply) override;
+  grpc::Status ProbeLink(grpc::ServerContext*, const v1::ProbeLinkRequest* request,
+                         v1::LinkSamples* reply) override;
+  grpc::Status Echo(grpc::ServerContext*,
+                    grpc::ServerReaderWriter<v1::EchoMessage, v1::EchoMessage>* stream) override;
+  grpc::Status RunStage(grpc::ServerContext*,
+                        grpc::ServerReaderWriter<v1::StageEvent, v1::StageCommand>* stream) override;
+  grpc::Status Pass(grpc::ServerContext*,
+                    grpc::ServerReaderWriter<v1::PassReply, v1::PassMessage>* stream) override;
+
+ private:
+  const NodeOptions options_;
+  const int64_t base_rss_bytes_;
+  const std::unique_ptr<ShardStore> store_;
+  MemoryLedger memory_;
+  StageHost stages_;
+  std::mutex probing_;  // one probe at a time
+};
+
+}  // namespace dilemma

@@ -1,0 +1,37 @@
+// What every use of gRPC in this room shares: channels that notice a dead peer, deadlines, and statuses.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+
+namespace dilemma {
+
+inline constexpr uint32_t kProtocol = 1;
+inline constexpr int kMaxMessageBytes = 32 << 20;
+inline constexpr int64_t kChunkBytes = 256 * 1024;
+
+grpc::Status ToGrpc(const absl::Status& status);
+// "<who>: <message>"; OK stays OK.
+absl::Status FromGrpc(const grpc::Status& status, std::string_view who);
+
+// A channel of its own (no connection is shared between channels). Silence of `peer_timeout_s` breaks it.
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address, double peer_timeout_s);
+// Connects; kUnavailable with the address where nobody answers in time.
+absl::Status WaitConnected(grpc::Channel& channel, const std::string& address, double timeout_s);
+void SetServerArguments(grpc::ServerBuilder* builder);
+
+void SetDeadline(grpc::ClientContext* context, double seconds);
+
+// 128 random bits in hexadecimal.
+std::string RandomId();
+
+// Sends gRPC's own log lines to ours, at debug level. Safe to call more than once.
+void RouteGrpcLog();
+
+}  // namespace dilemma

@@ -1,0 +1,148 @@
+#include "runtime/scheduler.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/status.h"
+
+namespace dilemma {
+namespace {
+
+constexpr size_t kMaxWaiting = 10'000;
+
+}  // namespace
+
+Scheduler::Scheduler(const SchedulerOptions& options) : options_(options) {
+  for (int slot = 0; slot < options.slots; ++slot) free_slots_.insert(static_cast<uint32_t>(slot));
+}
+
+absl::Status Scheduler::Submit(const v1::SubmitRequest& request, int64_t now_ns) {
+  if (request.prompt_size() == 0) return InvalidArgument("a request with an empty prompt");
+  if (request.prompt_size() > options_.context) {
+    return InvalidArgument("a prompt of {} tokens does not fit the context of {}", request.prompt_size(),
+                           options_.context);
+  }
+  const auto same = [&](const Request& other) { return other.submitted.request() == request.request(); };
+  if (active_.contains(request.request()) || std::any_of(waiting_.begin(), waiting_.end(), same)) {
+    return InvalidArgument("request {} was submitted before", request.request());
+  }
+  if (waiting_.size() >= kMaxWaiting) return absl::ResourceExhaustedError("too many requests wait already");
+  Request& added = waiting_.emplace_back();
+  added.submitted = request;
+  added.ready_ns = now_ns;
+  Admit();
+  return absl::OkStatus();
+}
+
+void Scheduler::Admit() {
+  while (!waiting_.empty() && !free_slots_.empty()) {
+    Request request = std::move(waiting_.front());
+    waiting_.pop_front();
+    request.slot = free_slots_.extract(free_slots_.begin()).value();
+    active_.emplace(request.submitted.request(), std::move(request));
+  }
+}
+
+void Scheduler::Cancel(uint64_t request, int64_t now_ns) {
+  const auto waits = std::find_if(waiting_.begin(), waiting_.end(),
+                                  [&](const Request& r) { return r.submitted.request() == request; });
+  const auto runs = active_.find(request);
+  if (waits == waiting_.end() && runs == active_.end()) return;
+  // Rows of the request that are on their way stay ahead of those that its slot gets next.
+  if (runs != active_.end()) {
+    free_slots_.insert(runs->second.slot);
+    active_.erase(runs);
+  } else {
+    waiting_.erase(waits);
+  }
+  cancelled_.emplace(request, now_ns);
+  Admit();
+}
+
+void Scheduler::Return(const v1::BatchReturn& back, int64_t now_ns) {
+  prompt_batches_.erase(back.batch());
+  for (const v1::SampledToken& sampled : back.tokens()) {
+    const auto it = active_.find(sampled.request());
+    if (it == active_.end()) continue;  // cancelled meanwhile
+    if (sampled.finish() != v1::FINISH_NOT) {
+      free_slots_.insert(it->second.slot);
+      active_.erase(it);
+      continue;
+    }
+    it->second.has_token = true;
+    it->second.token = sampled.token();
+    it->second.ready_ns = now_ns;
+  }
+  Admit();
+}
+
+const Scheduler::Request* Scheduler::NextPrompt() const {
+  if (static_cast<int>(prompt_batches_.size()) >= options_.prefill_window) return nullptr;
+  // The prompt that is least far along goes first: a short one overtakes a long one.
+  const Request* best = nullptr;
+  for (const auto& [id, request] : active_) {
+    if (request.InPrompt() && (best == nullptr || request.position < best->position)) best = &request;
+  }
+  return best;
+}
+
+bool Scheduler::Ready() const {
+  if (!cancelled_.empty() || NextPrompt() != nullptr) return true;
+  return std::any_of(active_.begin(), active_.end(),
+                     [](const auto& entry) { return entry.second.has_token; });
+}
+
+void Scheduler::AddDecodes(ScheduledBatch* work) {
+  for (auto& [id, request] : active_) {
+    if (!request.has_token || static_cast<int64_t>(work->tokens.size()) >= options_.max_batch) continue;
+    v1::BatchRun* run = work->batch.add_runs();
+    run->set_request(id);
+    run->set_slot(request.slot);
+    run->set_position(request.position);
+    run->set_rows(1);
+    run->set_sample(true);
+    work->tokens.push_back(request.token);
+    work->ready_ns = std::min(work->ready_ns, request.ready_ns);
+    request.has_token = false;
+    ++request.position;
+  }
+}
+
+void Scheduler::AddPrompt(ScheduledBatch* work) {
+  const Request* chosen = NextPrompt();
+  const int64_t room = options_.max_batch - static_cast<int64_t>(work->tokens.size());
+  if (chosen == nullptr || room <= 0) return;
+  Request& request = active_.at(chosen->submitted.request());
+  const int64_t left = request.submitted.prompt_size() - int64_t{request.position};
+  const int64_t rows = std::min({left, room, options_.prefill_chunk});
+  v1::BatchRun* run = work->batch.add_runs();
+  run->set_request(request.submitted.request());
+  run->set_slot(request.slot);
+  run->set_position(request.position);
+  run->set_rows(static_cast<uint32_t>(rows));
+  run->set_sample(rows == left);
+  if (request.position == 0) *run->mutable_options() = request.submitted.options();
+  const auto begin = request.submitted.prompt().begin() + request.position;
+  work->tokens.insert(work->tokens.end(), begin, begin + rows);
+  work->ready_ns = std::min(work->ready_ns, request.ready_ns);
+  request.position += static_cast<uint32_t>(rows);
+  prompt_batches_.insert(work->batch.number());
+}
+
+ScheduledBatch Scheduler::Next() {
+  ScheduledBatch work;
+  work.ready_ns = std::numeric_limits<int64_t>::max();
+  work.batch.set_number(next_number_++);
+  for (const auto& [request, when_ns] : cancelled_) {
+    v1::BatchRun* run = work.batch.add_runs();
+    run->set_request(request);
+    run->set_cancel(true);
+    work.ready_ns = std::min(work.ready_ns, when_ns);
+  }
+  cancelled_.clear();
+  AddDecodes(&work);
+  AddPrompt(&work);
+  return work;
+}
+
+}  // namespace dilemma

@@ -1,0 +1,71 @@
+// What the first stage runs next. Requests get a slot in the order they came; in each batch goes one row of
+// every request whose last token is back, and a chunk of one prompt, so that prompts move through the stages
+// like goods on a belt and nobody waits for a long one to end.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "runtime/dilemma.pb.h"
+
+namespace dilemma {
+
+struct SchedulerOptions {
+  int slots = 1;
+  int64_t context = 512;       // positions of a slot
+  int64_t max_batch = 512;     // rows
+  int64_t prefill_chunk = 64;  // rows of one prompt in a batch
+  int prefill_window = 2;      // batches with prompt rows on their way at once
+};
+
+struct ScheduledBatch {
+  v1::Batch batch;              // number and runs
+  std::vector<int32_t> tokens;  // one for each row
+  int64_t ready_ns = 0;         // when the first of its work could have started
+};
+
+// One thread at a time.
+class Scheduler {
+ public:
+  explicit Scheduler(const SchedulerOptions& options);
+
+  // kInvalidArgument for a prompt that is empty or longer than the context, or a request that is there
+  // already.
+  absl::Status Submit(const v1::SubmitRequest& request, int64_t now_ns);
+  // Ends a request; the last stage reports it. One that is not there is left alone.
+  void Cancel(uint64_t request, int64_t now_ns);
+  void Return(const v1::BatchReturn& back, int64_t now_ns);
+
+  bool Ready() const;
+  ScheduledBatch Next();  // Ready() is true
+
+ private:
+  struct Request {
+    v1::SubmitRequest submitted;
+    uint32_t slot = 0;
+    uint32_t position = 0;   // of the next row
+    bool has_token = false;  // the prompt is through, and this token is to go in next
+    int32_t token = 0;
+    int64_t ready_ns = 0;
+    bool InPrompt() const { return static_cast<int>(position) < submitted.prompt_size(); }
+  };
+
+  void Admit();
+  void AddDecodes(ScheduledBatch* work);
+  void AddPrompt(ScheduledBatch* work);
+  const Request* NextPrompt() const;  // nullptr: none may start now
+
+  const SchedulerOptions options_;
+  std::deque<Request> waiting_;
+  std::map<uint64_t, Request> active_;  // by request: the order they were submitted in
+  std::set<uint32_t> free_slots_;
+  std::map<uint64_t, int64_t> cancelled_;  // to be told to the last stage: request -> when
+  std::set<uint64_t> prompt_batches_;      // on their way
+  uint64_t next_number_ = 1;
+};
+
+}  // namespace dilemma

@@ -1,0 +1,91 @@
+// The shards that a node keeps: "<sha256>.gguf" in one folder. Content-addressed, so a shard that is there
+// need never be sent again; checked against its hash when it arrives and again before it is first opened.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace dilemma {
+
+class ShardUpload;
+
+// Thread-safe. Outlives its uploads.
+class ShardStore {
+ public:
+  struct Entry {
+    std::string sha256;
+    int64_t bytes = 0;
+  };
+
+  // `limit_bytes` 0: as much as the disk has.
+  static absl::StatusOr<std::unique_ptr<ShardStore>> Open(const std::filesystem::path& folder,
+                                                          int64_t limit_bytes);
+
+  std::vector<Entry> List() const;  // complete shards, by hash
+  int64_t FreeBytes() const;        // that further shards may take
+
+  bool Has(const std::string& sha256) const;
+  int64_t ReceivedBytes(const std::string& sha256) const;  // of an upload that was broken off
+  // The file of a shard whose contents were checked; NotFound, or kDataLoss (and the file is removed).
+  absl::StatusOr<std::filesystem::path> Find(const std::string& sha256);
+  absl::Status Drop(const std::string& sha256);
+
+  // kResourceExhausted where there is no room, kAborted while another upload of the shard is going on,
+  // kOutOfRange for an offset beyond what is there.
+  absl::StatusOr<std::unique_ptr<ShardUpload>> Receive(const std::string& sha256, int64_t bytes,
+                                                       int64_t offset);
+
+  // A name in the folder for a file of its own (probes); the caller removes it.
+  std::filesystem::path Scratch(std::string_view name) const;
+
+ private:
+  friend class ShardUpload;
+  ShardStore(std::filesystem::path folder, int64_t limit_bytes)
+      : folder_(std::move(folder)), limit_bytes_(limit_bytes) {}
+  std::filesystem::path PathOf(const std::string& sha256) const { return folder_ / (sha256 + ".gguf"); }
+  std::filesystem::path PartOf(const std::string& sha256) const { return folder_ / (sha256 + ".part"); }
+  int64_t StoredBytes() const;    // parts included
+  int64_t ExpectedBytes() const;  // that uploads under way will still bring; mutex_ is held
+
+  const std::filesystem::path folder_;
+  const int64_t limit_bytes_;
+  mutable std::mutex mutex_;
+  std::map<std::string, int64_t> uploading_;  // guarded by mutex_; whole size of each
+  std::set<std::string> checked_;  // guarded by mutex_; whose contents were compared with their hash
+};
+
+// One upload. What came stays when the object goes before Finish, so that the sender can go on from there.
+class ShardUpload {
+ public:
+  ~ShardUpload();
+  absl::Status Add(std::string_view data);
+  // Checks size and hash, and publishes the file. A wrong hash removes it (kDataLoss).
+  absl::Status Finish();
+
+ private:
+  friend class ShardStore;
+  ShardUpload(ShardStore* store, std::string sha256, int64_t bytes, int64_t offset)
+      : store_(store), sha256_(std::move(sha256)), bytes_(bytes), received_(offset) {}
+
+  ShardStore* const store_;
+  const std::string sha256_;
+  const int64_t bytes_;
+  int64_t received_;
+  std::ofstream out_;
+};
+
+// 64 lower-case hexadecimal digits.
+absl::Status CheckSha256(std::string_view sha256);
+
+}  // namespace dilemma

@@ -7,8 +7,7 @@ namespace {
 
 double Seconds(int64_t ns) { return static_cast<double>(ns) * 1e-9; }
 
-}  // namespace
-
+// 0 where there are none.
 double Median(std::vector<double> values) {
   if (values.empty()) return 0;
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -16,6 +15,8 @@ double Median(std::vector<double> values) {
   if (values.size() % 2 == 1) return *middle;
   return (*middle + *std::max_element(values.begin(), middle)) / 2;
 }
+
+}  // namespace
 
 StageTimeKeeper::StageTimeKeeper(std::vector<std::string> servers, std::vector<int64_t> clock_offset_ns,
                                  int64_t prompt_tokens)

@@ -10,8 +10,6 @@
 
 namespace dilemma {
 
-double Median(std::vector<double> values);  // 0 where there are none
-
 // Of one request. One thread at a time.
 class StageTimeKeeper {
  public:

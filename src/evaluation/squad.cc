@@ -1,0 +1,159 @@
+#include "evaluation/squad.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "base/interrupt.h"
+#include "base/status.h"
+#include "evaluation/squad_score.h"
+#include "evaluation/text.h"
+
+namespace dilemma {
+namespace {
+
+constexpr std::string_view kInstruction =
+    "Answer each question with a few words copied from the passage.\n\n";
+// Made for this prompt; it is in no data set.
+constexpr std::string_view kExample =
+    "Passage: The lighthouse at Cape Morrow was built in 1871 by the engineer Anna Lindqvist. Its lamp, "
+    "which "
+    "first burned whale oil, was changed to electric light in 1924 and can be seen from 30 kilometres away.\n"
+    "Question: Who built the lighthouse?\n"
+    "Answer: Anna Lindqvist\n\n";
+
+std::string SharedText(std::string_view context, int shots) {
+  return fmt::format("{}{}Passage: {}", kInstruction, shots > 0 ? kExample : "", context);
+}
+std::string QuestionText(std::string_view question) {
+  return fmt::format("\nQuestion: {}\nAnswer:", View(absl::StripAsciiWhitespace(View(question))));
+}
+
+// The tokens of `text` where it follows `left`: a tokenizer may treat a text's beginning in its own way.
+std::vector<int32_t> EncodeAfter(const Tokenizer& tokenizer, std::string_view left, std::string_view text) {
+  const std::vector<int32_t> before = tokenizer.Encode(left, false, false);
+  const std::vector<int32_t> all = tokenizer.Encode(std::string(left).append(text), false, false);
+  if (all.size() > before.size() && std::equal(before.begin(), before.end(), all.begin())) {
+    return {all.begin() + static_cast<std::ptrdiff_t>(before.size()), all.end()};
+  }
+  return tokenizer.Encode(text, false, false);
+}
+
+absl::StatusOr<Query> MakeQuery(const SquadQuestion& question, const Tokenizer& tokenizer,
+                                const SquadOptions& options) {
+  Query query;
+  query.prompt = EncodeAfter(tokenizer, ".", QuestionText(question.question));
+  query.max_tokens = options.max_answer_tokens;
+  std::vector<std::string> answers = question.answers;
+  std::sort(answers.begin(), answers.end());
+  answers.erase(std::unique(answers.begin(), answers.end()), answers.end());
+  for (const std::string& answer : answers) {
+    query.candidates.push_back(EncodeAfter(tokenizer, "Answer:", " " + answer));
+    if (query.candidates.back().empty()) {
+      return InvalidArgument("question {}: the answer '{}' has no tokens", question.id, answer);
+    }
+  }
+  return query;
+}
+
+// Question i of n is among the `limit` that are spread evenly over all.
+bool Chosen(int64_t i, int64_t n, int64_t limit) {
+  return limit == 0 || limit >= n || (i + 1) * limit / n > i * limit / n;
+}
+
+}  // namespace
+
+std::vector<int32_t> AnswerEndTokens(const Tokenizer& tokenizer) {
+  std::vector<int32_t> tokens;
+  for (int32_t token = 0; token < tokenizer.vocab_size(); ++token) {
+    if (tokenizer.IsEndOfGeneration(token) || tokenizer.Piece(token).find('\n') != std::string::npos) {
+      tokens.push_back(token);
+    }
+  }
+  return tokens;
+}
+
+absl::StatusOr<std::vector<SquadTask>> MakeSquadTasks(const std::vector<SquadArticle>& articles,
+                                                      const Tokenizer& tokenizer,
+                                                      const SquadOptions& options) {
+  if (options.shots < 0 || options.shots > 1 || options.max_answer_tokens < 1 || options.limit < 0) {
+    return InvalidArgument("shots must be 0 or 1, the length of answers at least 1, the limit at least 0");
+  }
+  int64_t all = 0, seen = 0;
+  for (const SquadArticle& article : articles) {
+    for (const SquadParagraph& paragraph : article.paragraphs) all += std::ssize(paragraph.questions);
+  }
+  const std::vector<int32_t> start = TextStart(tokenizer);
+  std::vector<SquadTask> tasks;
+  for (const SquadArticle& article : articles) {
+    for (const SquadParagraph& paragraph : article.paragraphs) {
+      SquadTask task;
+      for (const SquadQuestion& question : paragraph.questions) {
+        if (!Chosen(seen++, all, options.limit)) continue;
+        ASSIGN_OR_RETURN(Query query, MakeQuery(question, tokenizer, options));
+        task.queries.push_back(std::move(query));
+        task.questions.push_back(&question);
+      }
+      if (task.queries.empty()) continue;
+      task.shared = start;
+      const auto text = tokenizer.Encode(SharedText(paragraph.context, options.shots), false, false);
+      task.shared.insert(task.shared.end(), text.begin(), text.end());
+      tasks.push_back(std::move(task));
+    }
+  }
+  if (tasks.empty()) return InvalidArgument("the data holds no questions");
+  return tasks;
+}
+
+int64_t ContextNeeded(std::span<const SquadTask> tasks) {
+  size_t most = 0;
+  for (const SquadTask& task : tasks) {
+    for (const Query& query : task.queries) {
+      auto answer = static_cast<size_t>(query.max_tokens);
+      for (const auto& candidate : query.candidates) answer = std::max(answer, candidate.size());
+      most = std::max(most, task.shared.size() + query.prompt.size() + answer);
+    }
+  }
+  return static_cast<int64_t>(most);
+}
+
+absl::StatusOr<std::vector<SquadAnswer>> AnswerSquad(LanguageModel& model, const Tokenizer& tokenizer,
+                                                     std::span<const SquadTask> tasks,
+                                                     const EvaluationProgress& progress) {
+  int64_t total = 0;
+  for (const SquadTask& task : tasks) total += std::ssize(task.queries);
+  std::vector<SquadAnswer> answers;
+  for (const SquadTask& task : tasks) {
+    if (Interrupted()) return InterruptedStatus();
+    ASSIGN_OR_RETURN(const std::vector<Reply> replies, model.Ask(task.shared, task.queries));
+    for (size_t q = 0; q < replies.size(); ++q) {
+      const SquadQuestion& question = *task.questions[q];
+      SquadAnswer answer;
+      answer.id = question.id;
+      answer.prediction =
+          std::string(View(absl::StripAsciiWhitespace(tokenizer.Decode(replies[q].generated))));
+      const SquadScore score = ScoreAnswer(answer.prediction, question.answers);
+      answer.exact_match = score.exact_match;
+      answer.f1 = score.f1;
+      for (const double nll : replies[q].candidate_nll) answer.gold_nll += nll;
+      for (const auto& candidate : task.queries[q].candidates) {
+        answer.gold_tokens += static_cast<double>(candidate.size());
+      }
+      answers.push_back(std::move(answer));
+    }
+    if (progress && !progress(std::ssize(answers), total)) return InterruptedStatus();
+  }
+  return answers;
+}
+
+SquadSummary Summarize(std::span<const SquadAnswer> answers) {
+  std::vector<double> exact, f1, nll, tokens;
+  for (const SquadAnswer& answer : answers) {
+    exact.push_back(100 * answer.exact_match);
+    f1.push_back(100 * answer.f1);
+    nll.push_back(answer.gold_nll);
+    tokens.push_back(answer.gold_tokens);
+  }
+  return {MeanEstimate(exact), MeanEstimate(f1), RatioEstimate(nll, tokens)};
+}
+
+}  // namespace dilemma

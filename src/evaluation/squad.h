@@ -1,0 +1,64 @@
+// Question answering on SQuAD v1.1: a fixed prompt, greedy answers scored by exact match and F1, and how
+// likely the model finds the gold answers ("loss").
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "engine/tokenizer.h"
+#include "evaluation/estimate.h"
+#include "evaluation/kl.h"
+#include "evaluation/language_model.h"
+#include "evaluation/squad_file.h"
+
+namespace dilemma {
+
+struct SquadOptions {
+  int shots = 0;  // 0 or 1: answered questions that are shown before
+  int64_t max_answer_tokens = 24;
+  int64_t limit = 0;  // questions, spread evenly over the articles; 0: all
+};
+
+// The questions of one paragraph, tokenized.
+struct SquadTask {
+  std::vector<int32_t> shared;  // instruction, example, paragraph
+  std::vector<Query> queries;   // one a question; candidates are its distinct gold answers
+  std::vector<const SquadQuestion*> questions;
+};
+
+struct SquadAnswer {
+  std::string id, prediction;
+  double exact_match = 0, f1 = 0;
+  double gold_nll = 0;     // nats, over all tokens of the distinct gold answers
+  double gold_tokens = 0;  // how many those are
+};
+
+struct SquadSummary {
+  Estimate exact_match, f1;  // per cent, as the official script prints them
+  Estimate loss;             // nats per token of the gold answers
+};
+
+// Tokens that end an answer: the model's own, and every one with a line's end in it.
+std::vector<int32_t> AnswerEndTokens(const Tokenizer& tokenizer);
+
+// `articles` must outlive the result. kInvalidArgument where no question is left.
+absl::StatusOr<std::vector<SquadTask>> MakeSquadTasks(const std::vector<SquadArticle>& articles,
+                                                      const Tokenizer& tokenizer,
+                                                      const SquadOptions& options);
+
+// The context that the longest task takes, in tokens, answers included.
+int64_t ContextNeeded(std::span<const SquadTask> tasks);
+
+// Answers in the order of the tasks. The model must end generations at AnswerEndTokens. Progress counts
+// questions.
+absl::StatusOr<std::vector<SquadAnswer>> AnswerSquad(LanguageModel& model, const Tokenizer& tokenizer,
+                                                     std::span<const SquadTask> tasks,
+                                                     const EvaluationProgress& progress = nullptr);
+
+// Questions are the bootstrap's samples.
+SquadSummary Summarize(std::span<const SquadAnswer> answers);
+
+}  // namespace dilemma

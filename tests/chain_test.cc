@@ -70,7 +70,7 @@ Step Generate(const Chain& chain, std::span<const int32_t> prompt, size_t chunk)
 }
 
 std::unique_ptr<Stage> LoadStage(const fs::path& path) {
-  auto stage = Stage::Load(path, {.context = 256, .sequences = 1, .max_batch = 64, .threads = 2});
+  auto stage = Stage::Load(path, {.context = 256, .sequences = 1, .max_batch = 64, .threads = 1});
   EXPECT_TRUE(stage.ok()) << stage.status();
   return stage.ok() ? *std::move(stage) : nullptr;
 }
@@ -81,6 +81,7 @@ std::vector<int> RandomCuts(int shards, int units, std::mt19937& random) {
   for (int u = 1; u < units; ++u) places.push_back(u);
   std::shuffle(places.begin(), places.end(), random);
   places.resize(static_cast<size_t>(shards) - 1);
+  if (shards == 3) places = {1, units - 1};  // embedding and head alone
   places.push_back(0);
   places.push_back(units);
   std::sort(places.begin(), places.end());
@@ -145,7 +146,7 @@ TEST_P(ChainTest, EqualsTheWholeModel) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cuts, ChainTest, testing::Combine(testing::Range(1, 6), testing::Range(0, 2)),
+INSTANTIATE_TEST_SUITE_P(Cuts, ChainTest, testing::Combine(testing::Range(1, 7), testing::Range(0, 2)),
                          [](const auto& info) {
                            return fmt::format("{}shards{}", std::get<0>(info.param), std::get<1>(info.param));
                          });

@@ -107,7 +107,7 @@ absl::StatusOr<ShardShape> CheckShard(const GgufFile& file, const StageOptions& 
   }
   ShardShape shape;
   RETURN_IF_ERROR(CheckOptions(file, arch, options));
-  RETURN_IF_ERROR(CheckInteger(file, arch + ".block_count", 1, 4096, -1, shape.n_layer));
+  RETURN_IF_ERROR(CheckInteger(file, arch + ".block_count", 0, 512, -1, shape.n_layer));
   RETURN_IF_ERROR(CheckInteger(file, arch + ".embedding_length", 1, int64_t{1} << 20, 0, shape.n_embd));
   RETURN_IF_ERROR(CheckHeads(file, arch, shape));
   RETURN_IF_ERROR(CheckNumbers(file, arch));

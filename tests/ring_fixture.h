@@ -137,10 +137,9 @@ inline Reference RunWhole(const CutModel& cut, const std::vector<int32_t>& promp
   return result;
 }
 
-// Every stage gets at least one layer: libllama runs no model without.
 inline std::vector<int> RandomCuts(int stages, int units, std::mt19937& random) {
   std::vector<int> places;
-  for (int u = 2; u < units - 1; ++u) places.push_back(u);
+  for (int u = 1; u < units; ++u) places.push_back(u);
   std::shuffle(places.begin(), places.end(), random);
   places.resize(static_cast<size_t>(stages) - 1);
   std::sort(places.begin(), places.end());

@@ -40,8 +40,9 @@ class EmulatedCluster {
   virtual absl::Status Restart(std::string_view server) = 0;  // after Kill: same name, port and store
   virtual absl::Status Pause(std::string_view server) = 0;    // SIGSTOP
   virtual absl::Status Resume(std::string_view server) = 0;
-  virtual LinkProxy* Link(std::string_view from, std::string_view to) = 0;  // nullptr where there is none
-  virtual int Pid(std::string_view server) const = 0;                       // 0: not running
+  // One direction; nullptr where there is none.
+  virtual EmulatedLink* Link(std::string_view from, std::string_view to) = 0;
+  virtual int Pid(std::string_view server) const = 0;  // 0: not running
 
   virtual void Stop() = 0;
 };

@@ -1,0 +1,131 @@
+#include "runtime/scheduler.h"
+
+#include "gtest/gtest.h"
+
+namespace dilemma {
+namespace {
+
+v1::SubmitRequest Request(uint64_t id, int tokens) {
+  v1::SubmitRequest request;
+  request.set_request(id);
+  for (int i = 0; i < tokens; ++i) request.add_prompt(static_cast<int32_t>(100 * id) + i);
+  request.mutable_options()->set_max_tokens(10);
+  return request;
+}
+
+v1::BatchReturn Back(uint64_t batch, uint64_t request, int32_t token, v1::Finish finish = v1::FINISH_NOT) {
+  v1::BatchReturn back;
+  back.set_batch(batch);
+  v1::SampledToken* sampled = back.add_tokens();
+  sampled->set_request(request);
+  sampled->set_token(token);
+  sampled->set_finish(finish);
+  return back;
+}
+
+v1::BatchReturn Back(uint64_t batch) {
+  v1::BatchReturn back;
+  back.set_batch(batch);
+  return back;
+}
+
+constexpr SchedulerOptions kTwoSlots = {
+    .slots = 2, .context = 64, .max_batch = 8, .prefill_chunk = 4, .prefill_window = 2};
+
+TEST(SchedulerTest, APromptGoesInChunksAndTheLastOneSamples) {
+  Scheduler scheduler(kTwoSlots);
+  EXPECT_FALSE(scheduler.Ready());
+  ASSERT_TRUE(scheduler.Submit(Request(1, 6), 5).ok());
+  const ScheduledBatch first = scheduler.Next();
+  ASSERT_EQ(first.batch.runs_size(), 1);
+  EXPECT_EQ(first.batch.runs(0).rows(), 4u);
+  EXPECT_FALSE(first.batch.runs(0).sample());
+  EXPECT_TRUE(first.batch.runs(0).has_options());
+  EXPECT_EQ(first.tokens, (std::vector<int32_t>{100, 101, 102, 103}));
+  EXPECT_EQ(first.ready_ns, 5);
+  const ScheduledBatch second = scheduler.Next();
+  EXPECT_EQ(second.batch.runs(0).position(), 4u);
+  EXPECT_EQ(second.batch.runs(0).rows(), 2u);
+  EXPECT_TRUE(second.batch.runs(0).sample());
+  EXPECT_FALSE(second.batch.runs(0).has_options());
+  EXPECT_FALSE(scheduler.Ready());
+  scheduler.Return(Back(1), 6);
+  scheduler.Return(Back(2, 1, 42), 7);
+  ASSERT_TRUE(scheduler.Ready());
+  const ScheduledBatch decode = scheduler.Next();
+  EXPECT_EQ(decode.tokens, std::vector<int32_t>{42});
+  EXPECT_EQ(decode.batch.runs(0).position(), 6u);
+  EXPECT_TRUE(decode.batch.runs(0).sample());
+  EXPECT_EQ(decode.ready_ns, 7);
+}
+
+TEST(SchedulerTest, AtMostAWindowOfPromptBatchesIsOnItsWay) {
+  Scheduler scheduler(kTwoSlots);
+  ASSERT_TRUE(scheduler.Submit(Request(1, 40), 0).ok());
+  scheduler.Next();
+  scheduler.Next();
+  EXPECT_FALSE(scheduler.Ready());
+  scheduler.Return(Back(1), 1);
+  EXPECT_TRUE(scheduler.Ready());
+}
+
+TEST(SchedulerTest, DecodingAndAPromptShareABatch) {
+  Scheduler scheduler(kTwoSlots);
+  ASSERT_TRUE(scheduler.Submit(Request(1, 2), 0).ok());
+  scheduler.Return(Back(scheduler.Next().batch.number(), 1, 7), 1);
+  ASSERT_TRUE(scheduler.Submit(Request(2, 10), 2).ok());
+  const ScheduledBatch mixed = scheduler.Next();
+  ASSERT_EQ(mixed.batch.runs_size(), 2);
+  EXPECT_EQ(mixed.batch.runs(0).request(), 1u);
+  EXPECT_EQ(mixed.batch.runs(1).request(), 2u);
+  EXPECT_NE(mixed.batch.runs(0).slot(), mixed.batch.runs(1).slot());
+  EXPECT_EQ(mixed.tokens, (std::vector<int32_t>{7, 200, 201, 202, 203}));
+}
+
+TEST(SchedulerTest, AShortPromptOvertakesALongOne) {
+  Scheduler scheduler(kTwoSlots);
+  ASSERT_TRUE(scheduler.Submit(Request(1, 40), 0).ok());
+  EXPECT_EQ(scheduler.Next().batch.runs(0).request(), 1u);
+  ASSERT_TRUE(scheduler.Submit(Request(2, 3), 0).ok());
+  EXPECT_EQ(scheduler.Next().batch.runs(0).request(), 2u);
+}
+
+TEST(SchedulerTest, RequestsBeyondTheSlotsWaitForOne) {
+  Scheduler scheduler(kTwoSlots);
+  for (uint64_t id = 1; id <= 3; ++id) ASSERT_TRUE(scheduler.Submit(Request(id, 1), 0).ok());
+  const ScheduledBatch one = scheduler.Next(), two = scheduler.Next();
+  EXPECT_EQ(one.batch.runs(0).request(), 1u);
+  EXPECT_EQ(two.batch.runs(0).request(), 2u);
+  EXPECT_FALSE(scheduler.Ready());
+  scheduler.Return(Back(1, 1, 0, v1::FINISH_END), 3);
+  const ScheduledBatch three = scheduler.Next();
+  EXPECT_EQ(three.batch.runs(0).request(), 3u);
+  EXPECT_EQ(three.batch.runs(0).slot(), one.batch.runs(0).slot());
+}
+
+TEST(SchedulerTest, ACancelledRequestIsToldOnceAndGivesUpItsSlot) {
+  Scheduler scheduler(kTwoSlots);
+  ASSERT_TRUE(scheduler.Submit(Request(1, 1), 0).ok());
+  scheduler.Next();
+  scheduler.Cancel(1, 4);
+  scheduler.Cancel(1, 5);
+  scheduler.Cancel(99, 5);
+  const ScheduledBatch told = scheduler.Next();
+  ASSERT_EQ(told.batch.runs_size(), 1);
+  EXPECT_TRUE(told.batch.runs(0).cancel());
+  EXPECT_EQ(told.batch.runs(0).request(), 1u);
+  EXPECT_TRUE(told.tokens.empty());
+  scheduler.Return(Back(1, 1, 8), 6);  // was on its way
+  EXPECT_FALSE(scheduler.Ready());
+}
+
+TEST(SchedulerTest, RefusesWhatCannotRun) {
+  Scheduler scheduler(kTwoSlots);
+  EXPECT_TRUE(absl::IsInvalidArgument(scheduler.Submit(Request(1, 0), 0)));
+  EXPECT_TRUE(absl::IsInvalidArgument(scheduler.Submit(Request(1, 65), 0)));
+  EXPECT_TRUE(scheduler.Submit(Request(1, 64), 0).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(scheduler.Submit(Request(1, 3), 0)));
+}
+
+}  // namespace
+}  // namespace dilemma

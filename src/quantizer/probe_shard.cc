@@ -8,7 +8,7 @@
 #include "ggml.h"
 #include "gguf.h"
 #include "model/gguf_file.h"
-#include "quantizer/gguf_output.h"
+#include "model/gguf_output.h"
 #include "quantizer/shard_writer.h"
 #include "quantizer/tensor_codec.h"
 

@@ -4,7 +4,7 @@
 #include "base/status.h"
 #include "model/gguf_file.h"
 #include "model/gguf_reader.h"
-#include "quantizer/gguf_output.h"
+#include "model/gguf_output.h"
 #include "quantizer/tensor_codec.h"
 
 namespace dilemma {

@@ -1,4 +1,4 @@
-#include "quantizer/gguf_output.h"
+#include "model/gguf_output.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -14,9 +14,11 @@ namespace dilemma {
 
 namespace fs = std::filesystem;
 
-GgufOutput::GgufOutput(const gguf_context* source)
+GgufOutput::GgufOutput()
     : gguf_(gguf_init_empty()),
-      shapes_(ggml_init({.mem_size = 2 * ggml_tensor_overhead(), .mem_buffer = nullptr, .no_alloc = true})) {
+      shapes_(ggml_init({.mem_size = 2 * ggml_tensor_overhead(), .mem_buffer = nullptr, .no_alloc = true})) {}
+
+GgufOutput::GgufOutput(const gguf_context* source) : GgufOutput() {
   gguf_set_kv(gguf_, source);
   const int64_t id = gguf_find_key(gguf_, GGUF_KEY_GENERAL_ALIGNMENT);
   if (id >= 0) alignment_ = gguf_get_val_u32(gguf_, id);
@@ -41,6 +43,25 @@ void GgufOutput::RemoveKeys(std::string_view prefix) {
 
 void GgufOutput::SetInteger(const std::string& key, uint32_t value) {
   gguf_set_val_u32(gguf_, key.c_str(), value);
+}
+
+void GgufOutput::SetFloat(const std::string& key, float value) {
+  gguf_set_val_f32(gguf_, key.c_str(), value);
+}
+
+void GgufOutput::SetBool(const std::string& key, bool value) {
+  gguf_set_val_bool(gguf_, key.c_str(), value);
+}
+
+void GgufOutput::SetStrings(const std::string& key, std::span<const std::string> values) {
+  std::vector<const char*> texts;
+  texts.reserve(values.size());
+  for (const std::string& value : values) texts.push_back(value.c_str());
+  gguf_set_arr_str(gguf_, key.c_str(), texts.data(), texts.size());
+}
+
+void GgufOutput::SetIntegers(const std::string& key, std::span<const int32_t> values) {
+  gguf_set_arr_data(gguf_, key.c_str(), GGUF_TYPE_INT32, values.data(), values.size());
 }
 
 void GgufOutput::SetString(const std::string& key, const std::string& value) {

@@ -1,11 +1,12 @@
 // A GGUF file that is being written: keys first, then tensors one after the other, so that no more than one
-// is in memory. The file appears under its name only when it is whole. Inside the quantizer only.
+// is in memory. The file appears under its name only when it is whole. For the rooms that also link ggml.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,7 @@ namespace dilemma {
 
 class GgufOutput {
  public:
+  GgufOutput();  // no keys
   // Copies all keys of `source` (not its tensors).
   explicit GgufOutput(const gguf_context* source);
   ~GgufOutput();  // removes an unfinished file
@@ -29,7 +31,11 @@ class GgufOutput {
 
   void RemoveKeys(std::string_view prefix);
   void SetInteger(const std::string& key, uint32_t value);
+  void SetFloat(const std::string& key, float value);
+  void SetBool(const std::string& key, bool value);
   void SetString(const std::string& key, const std::string& value);
+  void SetStrings(const std::string& key, std::span<const std::string> values);
+  void SetIntegers(const std::string& key, std::span<const int32_t> values);
   // Declares a tensor; data follow in the order of declaration. `type` takes the place of tensor.type.
   void Declare(const TensorInfo& tensor, const std::string& name, TensorType type);
   std::string Header() const;  // keys and declarations, as in the file

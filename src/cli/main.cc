@@ -19,6 +19,7 @@ int Main(int argc, char** argv) {
       "minutes\n"
       "  dilemma COMMAND --help       what a command does, with an example");
   AddDemo(program);
+  AddImport(program);
   AddInspect(program);
   AddEmulate(program);
   AddNode(program);

@@ -56,11 +56,12 @@ absl::Status CheckNumbers(const GgufFile& file, const std::string& arch) {
 absl::Status CheckVocabulary(const GgufFile& file, const std::string& arch, ShardShape& shape) {
   const TensorInfo* embedding = file.FindTensor("token_embd.weight");
   const TensorInfo* output = file.FindTensor("output.weight");
-  shape.has_head = output != nullptr || file.FindTensor("output_norm.weight") != nullptr;
+  shape.has_head = output != nullptr || file.FindTensor("output_norm.weight") != nullptr ||
+                   (arch == "opt" && file.FindTensor("output_proj.weight") != nullptr);
   shape.has_embedding =
       arch == "opt" ? file.FindTensor("position_embd.weight") != nullptr : embedding != nullptr;
   if (shape.has_head && output == nullptr && embedding == nullptr) {
-    return file.Error("it has output_norm.weight but no output.weight");
+    return file.Error("it has the head's norm or projection but no output.weight");
   }
   if (shape.has_head && arch != "opt" && file.FindTensor("output_norm.weight") == nullptr) {
     return file.Error("it has output.weight but no output_norm.weight");

@@ -1,0 +1,99 @@
+#include "base/interrupt.h"
+#include "base/units.h"
+#include "cli/command.h"
+#include "importer/import_opt.h"
+
+namespace dilemma::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  std::string folder, out, name, type = "auto";
+};
+
+std::string Text(ImportType type) { return type == ImportType::kF16 ? "f16" : "f32"; }
+
+Json ToJson(const ImportResult& result, const std::string& name, const std::string& path) {
+  const OptConfig& config = result.config;
+  return {{"model", name},
+          {"path", path},
+          {"arch", "opt"},
+          {"weights", result.weights},
+          {"type", Text(result.type)},
+          {"parameters", result.parameters},
+          {"file_bytes", result.bytes},
+          {"n_layer", config.layers},
+          {"n_embd", config.width},
+          {"n_embd_tokens", config.embedding_width},
+          {"n_vocab", config.vocabulary},
+          {"n_ctx_train", config.positions},
+          {"norm_before", config.norm_before},
+          {"final_norm", config.final_norm},
+          {"tied_head", result.tied_head}};
+}
+
+std::string ToText(const ImportResult& result, const std::string& name, const std::string& path) {
+  const OptConfig& config = result.config;
+  return fmt::format(
+      "{}: opt with {} {} layers, {} wide{}, vocabulary {}, {} positions\n"
+      "{:.1f} M parameters from {} as {}, {} in {}\n",
+      name, config.layers, config.norm_before ? "pre-norm" : "post-norm", config.width,
+      config.embedding_width == config.width ? "" : fmt::format(" (embeddings {})", config.embedding_width),
+      config.vocabulary, config.positions, static_cast<double>(result.parameters) / 1e6, result.weights,
+      Text(result.type), FormatBytes(result.bytes), path);
+}
+
+absl::Status Run(const Program& program, Options options) {
+  ImportOptions import;
+  import.type = options.type == "f16"   ? ImportType::kF16
+                : options.type == "f32" ? ImportType::kF32
+                                        : ImportType::kAuto;
+  if (options.name.empty()) {
+    std::error_code error;
+    options.name =
+        fs::weakly_canonical(fs::path(options.folder) / ".", error).parent_path().filename().string();
+  }
+  if (options.out.empty()) options.out = options.name + ".gguf";
+  import.name = options.name;
+  ProgressLine line("importing " + options.name);
+  import.progress = [&](int done, int total) {
+    line.Update(static_cast<double>(done) / total, fmt::format("tensor {} of {}", done, total));
+  return !Interrupted();
+};
+ASSIGN_OR_RETURN(const ImportResult result, ImportOpt(options.folder, options.out, import));
+line.Finish();
+if (program.json) {
+  PrintJson(ToJson(result, options.name, options.out));
+} else {
+  Print(ToText(result, options.name, options.out));
+}
+return absl::OkStatus();
+}  // namespace
+
+}  // namespace dilemma::cli
+
+void AddImport(Program& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = AddCommand(program, "import",
+                                 "Turn a Hugging Face OPT folder into a GGUF file (Llama-family models: "
+                                 "llama.cpp's convert_hf_to_gguf.py)",
+                                 "dilemma import opt-350m --out opt-350m.gguf",
+                                 [&program, options] { return Run(program, *options); });
+  command
+      ->add_option(
+          "folder", options->folder,
+          "With config.json, model.safetensors or pytorch_model.bin (also in parts), and the tokenizer: "
+          "vocab.json and merges.txt, or tokenizer.json")
+      ->required();
+  command->add_option("--out,-o", options->out,
+                      "The file to write (default: the folder's name with .gguf, here)");
+  command
+      ->add_option("--type", options->type,
+                   "f16, f32, or auto: f16 where the source is F16, so that nothing is lost, else f32")
+      ->check(CLI::IsMember({"auto", "f16", "f32"}))
+      ->capture_default_str();
+  command->add_option("--name", options->name, "The model's name in the file (default: the folder's name)");
+}
+
+}  // namespace dilemma::cli

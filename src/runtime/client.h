@@ -23,8 +23,8 @@ struct NodeInfo {
   std::string name, version;
   int cores = 0;                // of the machine (or the process' share of it)
   int threads = 0;              // that a stage uses
-  int64_t memory_bytes = 0;     // that open stages may hold together: the node's option, else the machine's
-  int64_t base_rss_bytes = 0;   // resident size before the first stage was opened
+  int64_t memory_bytes = 0;     // that the whole process may hold: the node's option, else the machine's
+  int64_t base_rss_bytes = 0;   // resident size of the node with nothing in it
   int64_t rss_bytes = 0;        // resident size now
   int64_t free_disk_bytes = 0;  // that shards may still take: the node's option, else free space
   std::vector<StoredShard> shards;

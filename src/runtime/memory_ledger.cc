@@ -19,9 +19,9 @@ absl::Status MemoryClaim::Set(int64_t bytes, const std::string& what, const std:
   const std::lock_guard lock(ledger_->mutex_);
   const int64_t room = ledger_->limit_bytes_ - ledger_->taken_bytes_ + bytes_;
   if (bytes < 0 || bytes > room) {
-    return absl::ResourceExhaustedError(fmt::format("{} takes {} ({}), and {} of this node's {} are free",
-                                                    what, FormatBytes(bytes), parts, FormatBytes(room),
-                                                    FormatBytes(ledger_->limit_bytes_)));
+    return absl::ResourceExhaustedError(
+        fmt::format("{} takes {} ({}), and {} of the {} that this node has for stages are free", what,
+                    FormatBytes(bytes), parts, FormatBytes(room), FormatBytes(ledger_->limit_bytes_)));
   }
   ledger_->taken_bytes_ += bytes - bytes_;
   bytes_ = bytes;

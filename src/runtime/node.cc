@@ -44,6 +44,7 @@ class GrpcNode : public Node {
       return FailedPrecondition(
           "cannot listen on {}: the port is in use or the address is not this machine's", options_.listen);
     }
+    service_.MeasureBase();
     return absl::OkStatus();
   }
 

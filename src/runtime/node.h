@@ -16,11 +16,10 @@ struct NodeOptions {
   std::string name = "node";           // stands in errors and in NodeInfo
   std::string listen = "127.0.0.1:0";  // "host:port"; port 0 picks a free one
   std::filesystem::path store;         // folder of shards, made where it is missing; kept when the node ends
-  int64_t memory_bytes = 0;  // for weights, KV caches and buffers of open stages; 0: what the machine
-                             // or cgroup has beyond the node itself
-  int64_t disk_bytes = 0;    // limit for stored shards; 0: the free space of the store's disk
-  int threads = 0;           // of one stage; 0: the machine's cores
-  double slowdown = 1;       // >= 1: emulates a slower server by stretching compute time
+  int64_t memory_bytes = 0;            // the whole process may hold this; 0: what the machine or cgroup has
+  int64_t disk_bytes = 0;              // limit for stored shards; 0: the free space of the store's disk
+  int threads = 0;                     // of one stage; 0: the machine's cores
+  double slowdown = 1;                 // >= 1: emulates a slower server by stretching compute time
 };
 
 // Thread-safe. Destroying the object stops the node.

@@ -21,9 +21,11 @@ NodeService::NodeService(const NodeOptions& options, std::unique_ptr<ShardStore>
     : options_(options),
       base_rss_bytes_(ResidentBytes()),
       store_(std::move(store)),
-      memory_(options.memory_bytes > 0 ? options.memory_bytes
-                                       : std::max<int64_t>(0, MemoryLimitBytes() - base_rss_bytes_)),
+      memory_bytes_(options.memory_bytes > 0 ? options.memory_bytes : MemoryLimitBytes()),
+      memory_(std::max<int64_t>(0, memory_bytes_ - base_rss_bytes_)),
       stages_({options.name, options.threads, options.slowdown}, store_.get(), &memory_) {}
+
+void NodeService::MeasureBase() { base_rss_bytes_ = ResidentBytes(); }
 
 grpc::Status NodeService::Info(grpc::ServerContext*, const v1::InfoRequest*, v1::InfoReply* reply) {
   reply->set_name(options_.name);
@@ -31,7 +33,7 @@ grpc::Status NodeService::Info(grpc::ServerContext*, const v1::InfoRequest*, v1:
   reply->set_protocol(kProtocol);
   reply->set_cores(AvailableCores());
   reply->set_threads(options_.threads);
-  reply->set_memory_bytes(memory_.limit_bytes());
+  reply->set_memory_bytes(memory_bytes_);
   reply->set_base_rss_bytes(base_rss_bytes_);
   reply->set_rss_bytes(ResidentBytes());
   reply->set_free_disk_bytes(store_->FreeBytes());

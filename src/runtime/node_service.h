@@ -1,6 +1,7 @@
 // The calls that a node answers. Threading: gRPC calls each method from a thread of its own.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -35,11 +36,15 @@ class NodeService final : public v1::Node::Service {
   grpc::Status Pass(grpc::ServerContext*,
                     grpc::ServerReaderWriter<v1::PassReply, v1::PassMessage>* stream) override;
 
+  // To be called when the server is up and before anyone can know its port.
+  void MeasureBase();
+
  private:
   const NodeOptions options_;
-  const int64_t base_rss_bytes_;
+  std::atomic<int64_t> base_rss_bytes_;
   const std::unique_ptr<ShardStore> store_;
-  MemoryLedger memory_;
+  const int64_t memory_bytes_;  // of the whole process
+  MemoryLedger memory_;  // of stages and probes
   StageHost stages_;
   std::mutex probing_;  // one probe at a time
 };

@@ -16,7 +16,7 @@
 #include "cli/steps.h"
 #include "model/gguf_reader.h"
 #include "profiler/profiler.h"
-#include "profiler/statistics.h"
+#include "base/statistics.h"
 #include "simulator/emulator.h"
 
 namespace dilemma {

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/units.h"
-#include "profiler/statistics.h"
+#include "base/statistics.h"
 #include "quantizer/shard_writer.h"
 #include "quantizer/weight_loss.h"
 

@@ -6,7 +6,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "profiler/statistics.h"
+#include "base/statistics.h"
 
 namespace dilemma {
 namespace {

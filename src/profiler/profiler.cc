@@ -8,7 +8,7 @@
 #include "base/interrupt.h"
 #include "base/status.h"
 #include "profiler/compute_probe.h"
-#include "profiler/statistics.h"
+#include "base/statistics.h"
 
 namespace dilemma {
 namespace {

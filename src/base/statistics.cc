@@ -1,4 +1,4 @@
-#include "profiler/statistics.h"
+#include "base/statistics.h"
 
 #include <algorithm>
 

@@ -11,12 +11,12 @@
 
 #include "base/file.h"
 #include "base/interrupt.h"
+#include "base/statistics.h"
 #include "base/table.h"
 #include "base/units.h"
 #include "cli/steps.h"
 #include "model/gguf_reader.h"
 #include "profiler/profiler.h"
-#include "base/statistics.h"
 #include "simulator/emulator.h"
 
 namespace dilemma {

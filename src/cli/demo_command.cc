@@ -71,14 +71,13 @@ absl::Status StartCluster(const Program& program, const Options& options, Stage&
 }
 
 absl::Status MeasureCluster(const Program& program, Stage& stage) {
-  ASSIGN_OR_RETURN(stage.quality, LoadOrComputeQuality("", stage.model, stage.sha256, {}));
+  // the menu of the demo: what a small CPU runs well; `plan --types` takes any other
+  const std::vector<std::string> menu = {"q8_0", "q5_1", "q5_0", "q4_0", "iq4_nl"};
+  ASSIGN_OR_RETURN(stage.quality, LoadOrComputeQuality("", stage.model, stage.sha256, menu));
   ProfileOptions options;
-  for (const UnitQuality& unit : stage.quality.units) {
-    for (const Choice& choice : unit.choices) {
-      if (std::find(options.menu.begin(), options.menu.end(), choice.mix.base) == options.menu.end()) {
-        options.menu.push_back(choice.mix.base);
-      }
-    }
+  for (const std::string& name : menu) {
+    ASSIGN_OR_RETURN(const TensorType type, ParseTensorType(name));
+    options.menu.push_back(type);
   }
   ProgressLine line("profiling");
   options.progress = [&line](double fraction, std::string_view what) {

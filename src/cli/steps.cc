@@ -5,8 +5,8 @@
 
 #include "base/file.h"
 #include "base/interrupt.h"
-#include "base/units.h"
 #include "base/statistics.h"
+#include "base/units.h"
 #include "quantizer/shard_writer.h"
 #include "quantizer/weight_loss.h"
 

@@ -6,8 +6,6 @@
 namespace dilemma::cli {
 namespace {
 
-namespace fs = std::filesystem;
-
 struct Options {
   std::string folder, out, name, type = "auto";
 };
@@ -49,11 +47,7 @@ absl::Status Run(const Program& program, Options options) {
   import.type = options.type == "f16"   ? ImportType::kF16
                 : options.type == "f32" ? ImportType::kF32
                                         : ImportType::kAuto;
-  if (options.name.empty()) {
-    std::error_code error;
-    options.name =
-        fs::weakly_canonical(fs::path(options.folder) / ".", error).parent_path().filename().string();
-  }
+  if (options.name.empty()) options.name = ModelName(options.folder);
   if (options.out.empty()) options.out = options.name + ".gguf";
   import.name = options.name;
   ProgressLine line("importing " + options.name);

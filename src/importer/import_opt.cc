@@ -93,12 +93,6 @@ absl::StatusOr<std::string> Convert(const WeightFiles& weights, const TensorPlan
   return converted;
 }
 
-std::string FolderName(const fs::path& folder) {
-  std::error_code error;
-  const fs::path whole = fs::weakly_canonical(folder, error);
-  return error || whole.filename().empty() ? "opt" : whole.filename().string();
-}
-
 absl::Status Write(const std::vector<TensorPlan>& plans, const WeightFiles& weights, ImportType type,
                    const fs::path& path, const ImportOptions& options, GgufOutput& output) {
   for (const TensorPlan& plan : plans) {
@@ -121,6 +115,13 @@ absl::Status Write(const std::vector<TensorPlan>& plans, const WeightFiles& weig
 
 }  // namespace
 
+std::string ModelName(const fs::path& folder) {
+  std::error_code error;
+  fs::path whole = fs::weakly_canonical(folder, error);
+  if (whole.filename().empty()) whole = whole.parent_path();
+  return error || whole.filename().empty() ? "opt" : whole.filename().string();
+}
+
 absl::StatusOr<ImportResult> ImportOpt(const fs::path& folder, const fs::path& output_path,
                                        const ImportOptions& options) {
   ImportResult result;
@@ -133,7 +134,7 @@ absl::StatusOr<ImportResult> ImportOpt(const fs::path& folder, const fs::path& o
   result.tied_head = plans.back().name != "output.weight";
   for (const TensorPlan& plan : plans) result.parameters += plan.shape[0] * plan.shape[1];
   GgufOutput output;
-  SetModelKeys(result.config, options.name.empty() ? FolderName(folder) : options.name, result.type, output);
+  SetModelKeys(result.config, options.name.empty() ? ModelName(folder) : options.name, result.type, output);
   SetTokenizerKeys(result.config, tokenizer, output);
   RETURN_IF_ERROR(Write(plans, *weights, result.type, output_path, options, output));
   result.bytes = static_cast<int64_t>(fs::file_size(output_path));

@@ -30,6 +30,9 @@ struct ImportResult {
   bool tied_head = false;  // the file has no output matrix of its own
 };
 
+// The folder's own name, also for "." and "DIR/".
+std::string ModelName(const std::filesystem::path& folder);
+
 // Reads and checks everything but the weights first, then writes tensor by tensor beside `output` and
 // renames. Errors name file and field and leave nothing behind; a weight that is not finite or too large for
 // F16 is one. Several threads may import to different files.

@@ -76,6 +76,14 @@ TEST_F(ImportOptTest, PostNormModelInParts) {
   EXPECT_EQ(calls, 5 * 16 + 4 + 1);
 }
 
+TEST_F(ImportOptTest, NamesModelsByTheirFolder) {
+  const fs::path folder = Copy("post");
+  EXPECT_EQ(ModelName(folder), "post");
+  EXPECT_EQ(ModelName(folder / ""), "post");
+  EXPECT_EQ(ModelName(folder / "."), "post");
+  EXPECT_EQ(ModelName("/"), "opt");
+}
+
 TEST_F(ImportOptTest, PreNormModelFromPyTorch) {
   const fs::path out = dir_->path() / "pre.gguf";
   const auto result =

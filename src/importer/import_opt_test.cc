@@ -3,6 +3,7 @@
 #include "importer/import_opt.h"
 
 #include <fstream>
+#include <random>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -202,6 +203,26 @@ TEST_F(ImportOptTest, DamagedPyTorchDataFailTheirChecksum) {
   (*bytes)[bytes->size() / 2] ^= 1;
   ASSERT_TRUE(WriteFileAtomically(file, *bytes).ok());
   EXPECT_THAT(Failure(folder), AllOf(HasSubstr("pytorch_model.bin"), HasSubstr("download")));
+}
+
+TEST_F(ImportOptTest, RandomDamageIsAnErrorOrNothingNeverACrash) {
+  std::mt19937 random(1);
+  for (const auto& [variant, name] :
+       {std::pair{"post", "model-00001-of-00002.safetensors"}, {"pre", "pytorch_model.bin"}}) {
+    const fs::path folder = Copy(variant), out = dir_->path() / "out.gguf";
+    const auto good = ReadFile(folder / name);
+    ASSERT_TRUE(good.ok());
+    for (int i = 0; i < 60; ++i) {
+      std::string bad = *good;
+      for (int j = 0; j < 4; ++j)
+        bad[random() % (i % 2 == 0 ? 4000 : bad.size())] = static_cast<char>(random());
+      if (i % 5 == 0) bad.resize(random() % bad.size());
+      ASSERT_TRUE(WriteFileAtomically(folder / name, bad).ok());
+      const auto result = ImportOpt(folder, out);
+      EXPECT_EQ(fs::exists(out), result.ok());
+      fs::remove(out);
+    }
+  }
 }
 
 TEST_F(ImportOptTest, TokenizerFilesThatAreMissingOrDoNotFit) {

@@ -54,5 +54,6 @@ void AddQuantize(Program& program);
 void AddRun(Program& program);
 void AddEmulate(Program& program);
 void AddDemo(Program& program);
+void AddReport(Program& program);
 
 }  // namespace dilemma::cli

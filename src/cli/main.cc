@@ -27,6 +27,7 @@ int Main(int argc, char** argv) {
   AddPlan(program);
   AddQuantize(program);
   AddRun(program);
+  AddReport(program);
   try {
     program.app.parse(argc, argv);
   } catch (const CLI::ParseError& parse_error) {

@@ -4,6 +4,7 @@ const NONE = "–";
 
 function number(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return NONE;
+  if (value !== 0 && Math.abs(value) < 1e-4) return String(Number(value.toPrecision(digits)).toExponential());
   return Number(value.toPrecision(digits)).toLocaleString("en", {maximumFractionDigits: 12, useGrouping: Math.abs(value) >= 1e4});
 }
 

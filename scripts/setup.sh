@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing, then builds the pinned third-party libraries into the cache.
+# setup.sh [LIST...]: also the packages of these files, such as third_party/apt-packages-browser.txt.
 # Safe to interrupt and to run again: whatever is there already is skipped.
 source "$(dirname "$0")/common.sh"
 
-mapfile -t packages < <(grep -v '^#' "$ROOT/third_party/apt-packages.txt")
+mapfile -t packages < <(grep -hv '^#' "$ROOT/third_party/apt-packages.txt" "$@")
 missing=$(dpkg-query -W -f='${Status} ${Package}\n' "${packages[@]}" 2>/dev/null |
   awk '$3 == "installed" { print $4 }' | sort | comm -13 - <(printf '%s\n' "${packages[@]}" | sort) | tr '\n' ' ')
 if [ -n "${missing// }" ]; then

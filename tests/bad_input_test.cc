@@ -96,7 +96,7 @@ TEST_F(BadInputTest, Usage) {
   EXPECT_EQ(Dilemma("inspect").code, 2);
   EXPECT_EQ(Dilemma("--version").code, 0);
   for (const std::string command :
-       {"demo", "inspect", "emulate", "node", "profile", "plan", "quantize", "run"}) {
+       {"demo", "inspect", "emulate", "node", "profile", "plan", "quantize", "run", "report"}) {
     const CommandResult help = Dilemma(command + " --help");
     EXPECT_EQ(help.code, 0) << command;
     EXPECT_THAT(help.out, AllOf(HasSubstr("Example:"), HasSubstr("--json"))) << command;

@@ -144,37 +144,16 @@ MeasuredRun MakeRun(const Plan& plan) {
   return run;
 }
 
-}  // namespace
-
-absl::StatusOr<ReportFixture> MakeReportFixture() {
-  ReportFixture f;
-  f.model = MakeModel();
-  ASSIGN_OR_RETURN(f.cluster, ParseCluster(kCluster, "fixture.toml"));
-  f.profile = MakeProfile(f.cluster);
-  ASSIGN_OR_RETURN(f.quality, MakeQuality(f.model));
-  Workload workload;
-  workload.context = 256;
-  PlanLimits limits;
-  limits.loss_budget = 0.25;
-  ASSIGN_OR_RETURN(f.problem, BuildProblem(f.model, f.cluster, f.profile, f.quality, workload, limits));
-  ASSIGN_OR_RETURN(const auto solver, MakeSolver(kDefaultSolver));
-  SolveOptions options;
-  options.gap = 0.02;
-  const SolveResult result = solver->Solve(f.problem, options);
-  PlanContext context;
-  context.model_name = f.model.name;
-  context.arch = f.model.arch;
-  context.model_sha256 = std::string(64, 'a');
-  context.cluster = f.cluster.name;
-  context.workload = workload;
-  ASSIGN_OR_RETURN(f.plan, MakePlan(f.problem, result, context));
-  f.measured = MakeRun(f.plan);
-  return f;
-}
-
 Plan SpreadPlan(const ReportFixture& fixture) {
-  Plan plan = fixture.plan;
-  plan.stages.clear();
+  Plan plan;
+  plan.model_name = fixture.model.name;
+  plan.arch = fixture.model.arch;
+  plan.model_sha256 = std::string(64, 'a');
+  plan.cluster = fixture.cluster.name;
+  plan.workload = fixture.workload;
+  plan.loss_kind = "weight";
+  plan.method = "spread";
+  plan.status = "feasible";
   const int units = static_cast<int>(fixture.model.units.size());
   const int servers = static_cast<int>(fixture.cluster.servers.size());
   for (int n = 0; n < servers; ++n) {
@@ -197,6 +176,39 @@ Plan SpreadPlan(const ReportFixture& fixture) {
   }
   plan.predicted = {0.035, 0.6, 2.8, 2.2e-3};
   return plan;
+}
+
+}  // namespace
+
+absl::StatusOr<ReportFixture> MakeReportFixture() {
+  ReportFixture f;
+  f.model = MakeModel();
+  ASSIGN_OR_RETURN(f.cluster, ParseCluster(kCluster, "fixture.toml"));
+  f.profile = MakeProfile(f.cluster);
+  ASSIGN_OR_RETURN(f.quality, MakeQuality(f.model));
+  f.workload.context = 256;
+  PlanLimits limits;
+  limits.loss_budget = 0.25;
+  ASSIGN_OR_RETURN(f.problem, BuildProblem(f.model, f.cluster, f.profile, f.quality, f.workload, limits));
+  f.plan = SpreadPlan(f);
+  f.measured = MakeRun(f.plan);
+  return f;
+}
+
+absl::Status SolvePlan(ReportFixture& f) {
+  ASSIGN_OR_RETURN(const auto solver, MakeSolver(kDefaultSolver));
+  SolveOptions options;
+  options.gap = 0.02;
+  const SolveResult result = solver->Solve(f.problem, options);
+  PlanContext context;
+  context.model_name = f.model.name;
+  context.arch = f.model.arch;
+  context.model_sha256 = f.plan.model_sha256;
+  context.cluster = f.cluster.name;
+  context.workload = f.workload;
+  ASSIGN_OR_RETURN(f.plan, MakePlan(f.problem, result, context));
+  f.measured = MakeRun(f.plan);
+  return absl::OkStatus();
 }
 
 }  // namespace dilemma

@@ -18,12 +18,14 @@ struct ReportFixture {
   Profile profile;
   QualityTable quality;
   Problem problem;
+  Workload workload;
   Plan plan;
   MeasuredRun measured;  // a run that is slower than predicted, by a few per cent
 };
 
+// Its plan spreads the units evenly over all servers, whatever that costs; times are rough.
 absl::StatusOr<ReportFixture> MakeReportFixture();
-// Units spread evenly over all servers, whatever that costs; times are rough.
-Plan SpreadPlan(const ReportFixture& fixture);
+// Puts the planner's plan in its place, and a run of that.
+absl::Status SolvePlan(ReportFixture& fixture);
 
 }  // namespace dilemma

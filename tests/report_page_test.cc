@@ -56,9 +56,9 @@ class ReportPage : public testing::Test {
     auto dir = TempDir::Create("dilemma-report");
     ASSERT_TRUE(dir.ok());
     dir_.emplace(*std::move(dir));
-    static const auto& fixture = *new auto(MakeReportFixture());
+    auto fixture = MakeReportFixture();
     ASSERT_TRUE(fixture.ok()) << fixture.status();
-    fixture_ = *fixture;
+    fixture_ = *std::move(fixture);
   }
 
   Json Value(std::string_view expression) {
@@ -105,6 +105,7 @@ class ReportPage : public testing::Test {
 };
 
 TEST_F(ReportPage, HasEveryChartInEveryLayout) {
+  ASSERT_TRUE(SolvePlan(fixture_).ok());
   const auto here = AssignmentOf(fixture_.plan, fixture_.problem);
   ASSERT_TRUE(here.ok()) << here.status();
   TradeOffOptions options;
@@ -137,7 +138,6 @@ TEST_F(ReportPage, HasEveryChartInEveryLayout) {
 }
 
 TEST_F(ReportPage, HasRoomForEveryServer) {
-  fixture_.plan = SpreadPlan(fixture_);
   ReportInputs inputs = All();
   inputs.measured = nullptr;
   const auto data = PlanReportData(inputs);

@@ -2,6 +2,7 @@
 
 #include "base/status.h"
 #include "planner/brute_solver.h"
+#include "planner/exact_solver.h"
 #include "planner/highs_solver.h"
 
 namespace dilemma {
@@ -20,9 +21,10 @@ std::string_view Name(SolveStatus status) {
   return "?";
 }
 
-std::vector<std::string_view> SolverNames() { return {"highs", "brute"}; }
+std::vector<std::string_view> SolverNames() { return {"exact", "highs", "brute"}; }
 
 absl::StatusOr<std::unique_ptr<Solver>> MakeSolver(std::string_view name) {
+  if (name == "exact") return MakeExactSolver();
   if (name == "highs") return MakeHighsSolver();
   if (name == "brute") return MakeBruteSolver();
   return InvalidArgument("there is no solver '{}': the solvers are {}", name, fmt::join(SolverNames(), ", "));

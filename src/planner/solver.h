@@ -61,6 +61,6 @@ class Solver {
 // about 1e8 of them). kInvalidArgument lists the names.
 absl::StatusOr<std::unique_ptr<Solver>> MakeSolver(std::string_view name);
 std::vector<std::string_view> SolverNames();
-inline constexpr std::string_view kDefaultSolver = "highs";
+inline constexpr std::string_view kDefaultSolver = "exact";
 
 }  // namespace dilemma

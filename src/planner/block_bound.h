@@ -1,0 +1,80 @@
+// Lagrangian lower bounds for one block per server (docs/formulation.md): a price mu on loss, pi[n] on using
+// a server twice, kappa on the number of blocks. For given prices the rest is a path (ng_paths.h) over blocks
+// (block_table.h). Paths met on the way become assignments where they can: the upper bound.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "planner/block_instance.h"
+#include "planner/block_table.h"
+#include "planner/ng_paths.h"
+
+namespace dilemma {
+
+struct Prices {
+  double mu = 0;
+  double kappa = 0;
+  std::vector<double> pi;                // [n]
+  std::vector<double> OfBlocks() const;  // pi[n] + kappa
+};
+
+// Best assignment so far, by units: server index of the BlockInstance and type of the Problem.
+struct Incumbent {
+  double cost = kNever;
+  std::vector<int> server, type;
+};
+
+class BlockBound {
+ public:
+  // `stop` is polled: true ends work early with what is proven so far. `incumbent` is shared with the search.
+  BlockBound(const BlockInstance& instance, BlockTable& table, Incumbent& incumbent,
+             std::function<bool()> stop);
+
+  // Optimises all prices for paths with these ends, without any memory. False where there is no path at all:
+  // proven infeasible.
+  bool Begin(const PathEnds& ends);
+  // Widens neighbourhoods to at most `most` servers each and optimises the prices again. Whether it may help
+  // to go on.
+  bool Cycle(int most);
+  // Local search over the order of servers, from the best path so far; raises the incumbent alone.
+  void SearchOrders(int evaluations, uint64_t seed);
+  // Improves pi and kappa alone for other ends, at the mu of the table; returns the bound. `prices` in, best
+  // out.
+  double Improve(const PathEnds& ends, Prices& prices, int iterations);
+
+  double bound() const { return bound_; }
+  // A middling cost of all units: a scale for problems whose least cost is 0.
+  double TypicalCost() const;
+  const Prices& prices() const { return prices_; }
+  const Neighbourhoods& near() const { return near_; }
+  // What the prices take off again: the constant term of the Lagrangian.
+  double Constant(const Prices& prices) const;
+
+  // The assignment of a path without repeated servers, its types chosen for its blocks by bisection on mu;
+  // becomes the incumbent where it is better. `ring` is added where the instance has one.
+  void TryPath(const std::vector<Block>& path, double mu);
+
+ private:
+  double Evaluate(double mu, int iterations);
+  void SearchMu(double mu, double factor, int evaluations, int iterations);
+  bool Widen(int most);
+  double PathCost(const std::vector<Block>& path) const;
+
+  const BlockInstance& in_;
+  BlockTable& table_;
+  Incumbent& incumbent_;
+  std::function<bool()> stop_;
+  PathEnds ends_;
+  Neighbourhoods near_;
+  Prices prices_;                 // best
+  Prices current_;                // where the search is
+  std::vector<Block> path_;       // of the last Improve's best value
+  std::vector<Block> best_path_;  // of bound_
+  std::vector<int> order_;        // best order of servers so far
+  double bound_ = -kNever;
+  double estimate_ = 0;  // guess of the optimum while there is no incumbent
+  double reach_ = 0.2;   // how far mu is looked for, relative
+};
+
+}  // namespace dilemma

@@ -216,7 +216,7 @@ absl::Status RunContenders(const Program& program, const Options& options, Stage
   Heading(3, "Quantizing the layers to the plan and shipping each server only its own");
   Heading(4, fmt::format("\"{}\", answered across {} servers:", options.prompt, ours.plan.stages.size()));
   RETURN_IF_ERROR(RunOne(program, options, stage, ours, true));
-  if (!program.json) Print("\n");
+  if (!program.json) Print("\n\n" + RenderMeasured(ours.plan, ours.answer.result, ours.answer.decode_s));
   Heading(5, "The same servers and links, as people place models today");
   for (Contender& contender : contenders) {
     if (&contender == &ours || !contender.planned) continue;

@@ -144,4 +144,22 @@ std::string RenderRing(const Plan& plan, const ModelInfo& model) {
   return out;
 }
 
+std::string RenderMeasured(const Plan& plan, const GenerateResult& result, double decode_s) {
+  Table table(
+      {"ms a token", ">compute predicted", ">measured", ">link into it predicted", ">measured", ">queue"});
+  const auto ms = [](double seconds) { return fmt::format("{:.2f}", seconds * 1e3); };
+  double explained = 0;
+  for (size_t i = 0; i < std::min(plan.stages.size(), result.stages.size()); ++i) {
+    const PlanStage& stage = plan.stages[i];
+    const StageTimes& times = result.stages[i];
+    explained += times.decode_compute_s + times.decode_queue_s + times.decode_wire_s;
+    table.Add({stage.server, ms(stage.decode_s), ms(times.decode_compute_s),
+               ms(i == 0 ? plan.predicted.ring_s : stage.hop_decode_s), ms(times.decode_wire_s),
+               ms(times.decode_queue_s)});
+  }
+  return table.ToString() +
+         fmt::format("a token took {} ms, {} ms were predicted; stages and links explain {} ms\n",
+                     ms(decode_s), ms(plan.predicted.decode_s), ms(explained));
+}
+
 }  // namespace dilemma::cli

@@ -8,6 +8,7 @@
 #include "cluster/profile.h"
 #include "model/model.h"
 #include "plan/plan.h"
+#include "runtime/coordinator.h"
 
 namespace dilemma::cli {
 
@@ -20,6 +21,9 @@ std::string RenderPlan(const Plan& plan, const ModelInfo& model);
 
 // The way of a token around the servers, with hop times.
 std::string RenderRing(const Plan& plan, const ModelInfo& model);
+
+// Predicted beside measured, stage by stage: compute, the link into the stage, and what neither explains.
+std::string RenderMeasured(const Plan& plan, const GenerateResult& result, double decode_s);
 
 // "embedding + layers 0-9", "layer 3", "layers 12-29 + head".
 std::string UnitRange(const ModelInfo& model, int first_unit, int last_unit);

@@ -5,8 +5,8 @@
 
 #include "base/interrupt.h"
 #include "base/log.h"
-#include "base/status.h"
 #include "base/statistics.h"
+#include "base/status.h"
 
 namespace dilemma {
 namespace {
@@ -38,9 +38,9 @@ class ServerProbe {
     request.shape.head = head;
     request.shape.mix = Name(type);
     request.threads = threads_;
-    request.passes = {{0, options_.prefill_chunk, options_.prefill_repeats},
-                      {kNearContext, 1, options_.decode_repeats},
-                      {options_.decode_context, 1, options_.decode_repeats}};
+    request.passes = {{0, options_.prefill_chunk, options_.prefill_repeats, options_.idle_s},
+                      {kNearContext, 1, (options_.decode_repeats + 1) / 2, options_.idle_s},
+                      {options_.decode_context, 1, options_.decode_repeats, options_.idle_s}};
     auto result = node_.Probe(request);
     if (absl::IsResourceExhausted(result.status())) {
       spdlog::info("no memory for a probe of {} {}: {}", what, Name(type), Message(result.status()));

@@ -6,9 +6,9 @@
 #include <thread>
 
 #include "base/interrupt.h"
+#include "base/statistics.h"
 #include "base/status.h"
 #include "profiler/compute_probe.h"
-#include "base/statistics.h"
 
 namespace dilemma {
 namespace {

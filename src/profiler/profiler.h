@@ -25,7 +25,8 @@ struct ProfileOptions {
   int64_t decode_context = 96;   // tokens in the KV cache at which decode is timed
   int64_t prefill_chunk = 64;    // tokens a pass while prefill is timed
   int long_layers = 6;           // layers of the long probe shard (less where memory is short)
-  int decode_repeats = 25, prefill_repeats = 5;
+  int decode_repeats = 15, prefill_repeats = 5;
+  double idle_s = 0.01;  // pause before each timed pass, as a stage of a ring waits for the others
   LinkProbeOptions link;
   // Called with the share done (0 to 1) and what is being measured; returning false cancels (kCancelled).
   std::function<bool(double fraction, std::string_view what)> progress;

@@ -37,6 +37,9 @@ struct ProbePass {
   int64_t context = 0;
   int64_t rows = 1;
   int repeats = 5;
+  // Pause before each timed pass, up to 1 s. A stage of a ring waits for the others between tokens, and a
+  // processor that waited is slower than one that is kept busy: its caches are cold and its clock is low.
+  double idle_s = 0;
 };
 
 struct ProbeRequest {

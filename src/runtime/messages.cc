@@ -16,6 +16,7 @@ v1::ProbeRequest ToMessage(const ProbeRequest& request) {
     added->set_context(pass.context);
     added->set_rows(pass.rows);
     added->set_repeats(pass.repeats);
+    added->set_idle_s(pass.idle_s);
   }
   return message;
 }
@@ -30,7 +31,7 @@ ProbeRequest FromMessage(const v1::ProbeRequest& message) {
   request.threads = message.threads();
   request.context = message.context();
   for (const v1::ProbePass& pass : message.passes()) {
-    request.passes.push_back({pass.context(), pass.rows(), pass.repeats()});
+    request.passes.push_back({pass.context(), pass.rows(), pass.repeats(), pass.idle_s()});
   }
   return request;
 }

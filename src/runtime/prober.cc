@@ -1,8 +1,10 @@
 #include "runtime/prober.h"
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <numeric>
+#include <thread>
 
 #include "base/status.h"
 #include "base/units.h"
@@ -27,7 +29,7 @@ absl::Status Check(const ProbeRequest& request) {
   }
   for (const ProbePass& pass : request.passes) {
     if (pass.rows < 1 || pass.rows > kMaxRows || pass.context < 0 || pass.context > kMaxContext ||
-        pass.repeats < 1 || pass.repeats > kMaxRepeats) {
+        pass.repeats < 1 || pass.repeats > kMaxRepeats || !(pass.idle_s >= 0 && pass.idle_s <= 1)) {
       return InvalidArgument("probe pass out of range: {} rows after {} tokens, {} times", pass.rows,
                              pass.context, pass.repeats);
     }
@@ -87,6 +89,7 @@ absl::StatusOr<std::vector<double>> TimePass(Stage& stage, Feeder& feeder, const
   RETURN_IF_ERROR(feeder.Fill(pass.context, chunk));
   std::vector<double> seconds;
   for (int i = -1; i < pass.repeats; ++i) {  // the first one warms up
+    if (pass.idle_s > 0) std::this_thread::sleep_for(std::chrono::duration<double>(pass.idle_s));
     const int64_t start = MonotonicNanos();
     RETURN_IF_ERROR(feeder.Run(pass.context, pass.rows));
     const int64_t end = StretchSince(start, slowdown);

@@ -7,8 +7,8 @@
 namespace dilemma::cli {
 
 CLI::App* AddCommand(Program& program, const std::string& name, const std::string& purpose,
-                     const std::string& example, std::function<absl::Status()> run) {
-  CLI::App* command = program.app.add_subcommand(name, purpose);
+                     const std::string& example, std::function<absl::Status()> run, CLI::App* parent) {
+  CLI::App* command = (parent != nullptr ? parent : &program.app)->add_subcommand(name, purpose);
   command->footer("Example:\n  " + example);
   command->add_flag("--json", program.json, "Print one JSON document for scripts");
   command->add_option("--log-level", program.log_level, "trace, debug, info, warn, error or off")

@@ -20,9 +20,11 @@ struct Program {
   std::string executable;  // path of this program, for commands that start nodes
 };
 
-// Adds a subcommand with its one-line purpose and an example; `run` is called after parsing.
+// Adds a subcommand with its one-line purpose and an example; `run` is called after parsing. `parent`: the
+// command that it belongs to, where that is not the program itself.
 CLI::App* AddCommand(Program& program, const std::string& name, const std::string& purpose,
-                     const std::string& example, std::function<absl::Status()> run);
+                     const std::string& example, std::function<absl::Status()> run,
+                     CLI::App* parent = nullptr);
 
 void PrintJson(const Json& json);
 void Print(const std::string& text);  // to standard output
@@ -55,5 +57,6 @@ void AddRun(Program& program);
 void AddEmulate(Program& program);
 void AddDemo(Program& program);
 void AddReport(Program& program);
+void AddEval(Program& program);
 
 }  // namespace dilemma::cli

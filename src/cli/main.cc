@@ -28,6 +28,7 @@ int Main(int argc, char** argv) {
   AddQuantize(program);
   AddRun(program);
   AddReport(program);
+  AddEval(program);
   try {
     program.app.parse(argc, argv);
   } catch (const CLI::ParseError& parse_error) {

@@ -191,13 +191,11 @@ absl::StatusOr<Answer> Ask(Coordinator& coordinator, const Tokenizer& tokenizer,
 }
 
 absl::StatusOr<std::unique_ptr<Coordinator>> OpenPlan(const Plan& plan, const Cluster& cluster,
-                                                      const fs::path& shards, const Tokenizer& tokenizer) {
+                                                      const fs::path& shards, CoordinatorOptions options) {
   ProgressLine line("shipping shards");
   std::map<std::string, std::pair<int64_t, int64_t>, std::less<>> state;
   int64_t total = 0;
   for (const PlanStage& stage : plan.stages) total += stage.shard_bytes;
-  CoordinatorOptions options;
-  options.end_tokens = tokenizer.EndOfGenerationTokens();
   options.on_ship = [&](std::string_view server, int64_t done, int64_t all) {
     state[std::string(server)] = {done, all};
     int64_t sum = 0;
@@ -210,6 +208,13 @@ absl::StatusOr<std::unique_ptr<Coordinator>> OpenPlan(const Plan& plan, const Cl
     return !Interrupted();
   };
   return Coordinator::Open(plan, cluster, shards, options);
+}
+
+absl::StatusOr<std::unique_ptr<Coordinator>> OpenPlan(const Plan& plan, const Cluster& cluster,
+                                                      const fs::path& shards, const Tokenizer& tokenizer) {
+  CoordinatorOptions options;
+  options.end_tokens = tokenizer.EndOfGenerationTokens();
+  return OpenPlan(plan, cluster, shards, options);
 }
 
 }  // namespace dilemma::cli

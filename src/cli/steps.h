@@ -66,7 +66,11 @@ struct Answer {
 absl::StatusOr<Answer> Ask(Coordinator& coordinator, const Tokenizer& tokenizer, const PromptOptions& options,
                            const std::function<void(const std::string&)>& on_text);
 
-// Opens the plan on the cluster, with progress while shards are shipped.
+// Opens the plan on the cluster, with progress while shards are shipped (`options.on_ship` is set here).
+absl::StatusOr<std::unique_ptr<Coordinator>> OpenPlan(const Plan& plan, const Cluster& cluster,
+                                                      const std::filesystem::path& shards,
+                                                      CoordinatorOptions options);
+// Generations end where the model says so.
 absl::StatusOr<std::unique_ptr<Coordinator>> OpenPlan(const Plan& plan, const Cluster& cluster,
                                                       const std::filesystem::path& shards,
                                                       const Tokenizer& tokenizer);

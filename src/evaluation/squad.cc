@@ -55,9 +55,54 @@ absl::StatusOr<Query> MakeQuery(const SquadQuestion& question, const Tokenizer& 
   return query;
 }
 
-// Question i of n is among the `limit` that are spread evenly over all.
-bool Chosen(int64_t i, int64_t n, int64_t limit) {
-  return limit == 0 || limit >= n || (i + 1) * limit / n > i * limit / n;
+// The paragraphs, spread evenly over all, that have about `limit` questions.
+std::vector<const SquadParagraph*> ChooseParagraphs(const std::vector<SquadArticle>& articles,
+                                                    int64_t limit) {
+  std::vector<const SquadParagraph*> all, chosen;
+  int64_t questions = 0;
+  for (const SquadArticle& article : articles) {
+    for (const SquadParagraph& paragraph : article.paragraphs) {
+      if (paragraph.questions.empty()) continue;
+      all.push_back(&paragraph);
+      questions += std::ssize(paragraph.questions);
+    }
+  }
+  if (limit == 0 || limit >= questions) return all;
+  const int64_t n = std::ssize(all);
+  const int64_t wanted = std::max<int64_t>(1, (n * limit + questions / 2) / questions);
+  for (int64_t i = 0; i < wanted; ++i)
+    chosen.push_back(all[static_cast<size_t>((2 * i + 1) * n / (2 * wanted))]);
+  return chosen;
+}
+
+// Sums over the questions of each paragraph, for a bootstrap that draws paragraphs.
+struct ParagraphSums {
+  std::vector<double> questions, exact_match, f1, nll, tokens;
+};
+
+ParagraphSums SumByParagraph(std::span<const SquadAnswer> answers) {
+  ParagraphSums sums;
+  const SquadAnswer* last = nullptr;
+  for (const SquadAnswer& answer : answers) {
+    if (last == nullptr || last->paragraph != answer.paragraph) {
+      for (auto* values : {&sums.questions, &sums.exact_match, &sums.f1, &sums.nll, &sums.tokens}) {
+        values->push_back(0);
+      }
+    }
+    last = &answer;
+    sums.questions.back() += 1;
+    sums.exact_match.back() += 100 * answer.exact_match;
+    sums.f1.back() += 100 * answer.f1;
+    sums.nll.back() += answer.gold_nll;
+    sums.tokens.back() += answer.gold_tokens;
+  }
+  return sums;
+}
+
+std::vector<double> Minus(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> difference;
+  for (size_t i = 0; i < a.size(); ++i) difference.push_back(a[i] - b[i]);
+  return difference;
 }
 
 }  // namespace
@@ -78,26 +123,17 @@ absl::StatusOr<std::vector<SquadTask>> MakeSquadTasks(const std::vector<SquadArt
   if (options.shots < 0 || options.shots > 1 || options.max_answer_tokens < 1 || options.limit < 0) {
     return InvalidArgument("shots must be 0 or 1, the length of answers at least 1, the limit at least 0");
   }
-  int64_t all = 0, seen = 0;
-  for (const SquadArticle& article : articles) {
-    for (const SquadParagraph& paragraph : article.paragraphs) all += std::ssize(paragraph.questions);
-  }
   const std::vector<int32_t> start = TextStart(tokenizer);
   std::vector<SquadTask> tasks;
-  for (const SquadArticle& article : articles) {
-    for (const SquadParagraph& paragraph : article.paragraphs) {
-      SquadTask task;
-      for (const SquadQuestion& question : paragraph.questions) {
-        if (!Chosen(seen++, all, options.limit)) continue;
-        ASSIGN_OR_RETURN(Query query, MakeQuery(question, tokenizer, options));
-        task.queries.push_back(std::move(query));
-        task.questions.push_back(&question);
-      }
-      if (task.queries.empty()) continue;
-      task.shared = start;
-      const auto text = tokenizer.Encode(SharedText(paragraph.context, options.shots), false, false);
-      task.shared.insert(task.shared.end(), text.begin(), text.end());
-      tasks.push_back(std::move(task));
+  for (const SquadParagraph* paragraph : ChooseParagraphs(articles, options.limit)) {
+    SquadTask& task = tasks.emplace_back();
+    task.shared = start;
+    const auto text = tokenizer.Encode(SharedText(paragraph->context, options.shots), false, false);
+    task.shared.insert(task.shared.end(), text.begin(), text.end());
+    for (const SquadQuestion& question : paragraph->questions) {
+      ASSIGN_OR_RETURN(Query query, MakeQuery(question, tokenizer, options));
+      task.queries.push_back(std::move(query));
+      task.questions.push_back(&question);
     }
   }
   if (tasks.empty()) return InvalidArgument("the data holds no questions");
@@ -122,13 +158,15 @@ absl::StatusOr<std::vector<SquadAnswer>> AnswerSquad(LanguageModel& model, const
   int64_t total = 0;
   for (const SquadTask& task : tasks) total += std::ssize(task.queries);
   std::vector<SquadAnswer> answers;
-  for (const SquadTask& task : tasks) {
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    const SquadTask& task = tasks[t];
     if (Interrupted()) return InterruptedStatus();
     ASSIGN_OR_RETURN(const std::vector<Reply> replies, model.Ask(task.shared, task.queries));
     for (size_t q = 0; q < replies.size(); ++q) {
       const SquadQuestion& question = *task.questions[q];
       SquadAnswer answer;
       answer.id = question.id;
+      answer.paragraph = static_cast<int64_t>(t);
       answer.prediction =
           std::string(View(absl::StripAsciiWhitespace(tokenizer.Decode(replies[q].generated))));
       const SquadScore score = ScoreAnswer(answer.prediction, question.answers);
@@ -146,14 +184,21 @@ absl::StatusOr<std::vector<SquadAnswer>> AnswerSquad(LanguageModel& model, const
 }
 
 SquadSummary Summarize(std::span<const SquadAnswer> answers) {
-  std::vector<double> exact, f1, nll, tokens;
-  for (const SquadAnswer& answer : answers) {
-    exact.push_back(100 * answer.exact_match);
-    f1.push_back(100 * answer.f1);
-    nll.push_back(answer.gold_nll);
-    tokens.push_back(answer.gold_tokens);
-  }
-  return {MeanEstimate(exact), MeanEstimate(f1), RatioEstimate(nll, tokens)};
+  const ParagraphSums sums = SumByParagraph(answers);
+  return {RatioEstimate(sums.exact_match, sums.questions), RatioEstimate(sums.f1, sums.questions),
+          RatioEstimate(sums.nll, sums.tokens)};
+}
+
+absl::StatusOr<SquadChange> CompareAnswers(std::span<const SquadAnswer> first,
+                                           std::span<const SquadAnswer> other) {
+  const bool same = std::equal(first.begin(), first.end(), other.begin(), other.end(),
+                               [](const SquadAnswer& a, const SquadAnswer& b) {
+                                 return a.id == b.id && a.gold_tokens == b.gold_tokens;
+                               });
+  if (!same) return InvalidArgument("the answers cannot be compared: questions or tokenizers differ");
+  const ParagraphSums a = SumByParagraph(first), b = SumByParagraph(other);
+  return SquadChange{RatioEstimate(Minus(b.exact_match, a.exact_match), a.questions),
+                     RatioEstimate(Minus(b.f1, a.f1), a.questions), RatioEstimate(b.nll, a.nll)};
 }
 
 }  // namespace dilemma

@@ -19,7 +19,7 @@ namespace dilemma {
 struct SquadOptions {
   int shots = 0;  // 0 or 1: answered questions that are shown before
   int64_t max_answer_tokens = 24;
-  int64_t limit = 0;  // questions, spread evenly over the articles; 0: all
+  int64_t limit = 0;  // about so many questions, of paragraphs spread evenly over the articles; 0: all
 };
 
 // The questions of one paragraph, tokenized.
@@ -31,6 +31,7 @@ struct SquadTask {
 
 struct SquadAnswer {
   std::string id, prediction;
+  int64_t paragraph = 0;  // the task it belongs to
   double exact_match = 0, f1 = 0;
   double gold_nll = 0;     // nats, over all tokens of the distinct gold answers
   double gold_tokens = 0;  // how many those are
@@ -58,7 +59,16 @@ absl::StatusOr<std::vector<SquadAnswer>> AnswerSquad(LanguageModel& model, const
                                                      std::span<const SquadTask> tasks,
                                                      const EvaluationProgress& progress = nullptr);
 
-// Questions are the bootstrap's samples.
+// Intervals are over paragraphs: questions on one text are not independent.
 SquadSummary Summarize(std::span<const SquadAnswer> answers);
+
+// What a model gains or loses against another on the same questions.
+struct SquadChange {
+  Estimate exact_match, f1;  // points: other - first
+  Estimate loss_ratio;       // other / first
+};
+// kInvalidArgument where the answers are to other questions, or gold answers have other tokens.
+absl::StatusOr<SquadChange> CompareAnswers(std::span<const SquadAnswer> first,
+                                           std::span<const SquadAnswer> other);
 
 }  // namespace dilemma

@@ -148,6 +148,42 @@ TEST_F(ReportPage, HasRoomForEveryServer) {
   CheckLayout("four-stages-phone", 360, false);
 }
 
+// Stages over servers with long names, or all on one.
+Plan ManyUnits(int servers) {
+  Plan plan;
+  plan.model_name =
+      "A model with a name that is rather long for a heading, as names of fine-tuned models are";
+  plan.cluster = "rack";
+  for (int n = 0; n < servers; ++n) {
+    PlanStage stage;
+    stage.server = fmt::format("server-{}.rack-b.building-7", n);
+    stage.first_unit = n * 82 / servers;
+    stage.last_unit = (n + 1) * 82 / servers - 1;
+    for (int u = stage.first_unit; u <= stage.last_unit; ++u) {
+      stage.types.push_back(*TypeMix::Parse(u % 3 == 0 ? "q4_0+attn_v=q8_0+ffn_down=q5_0" : "q4_0"));
+      stage.weight_bytes += 400 << 20;
+    }
+    stage.decode_s = 0.01;
+    stage.prefill_s = n % 2 == 0 ? 3 : 0.001;
+    stage.hop_decode_s = n > 0 ? 0.002 : 0;
+    plan.stages.push_back(std::move(stage));
+  }
+  plan.predicted = {servers * 0.012, servers * 2.0, 100, 0.002};
+  plan.binding = {"memory of server-0.rack-b.building-7: 2.7 GiB of 2.8 GiB used"};
+  return plan;
+}
+
+TEST_F(ReportPage, KeepsItsLayoutWithManyServersOrOne) {
+  for (const int servers : {1, 12}) {
+    const Plan plan = ManyUnits(servers);
+    const auto data = PlanReportData({.plan = &plan, .no_trade_off = "-"});
+    ASSERT_TRUE(data.ok()) << data.status();
+    ASSERT_NO_FATAL_FAILURE(Open(*data));
+    CheckLayout(fmt::format("servers-{}", servers), 1100, false);
+    CheckLayout(fmt::format("servers-{}-phone", servers), 360, true);
+  }
+}
+
 TEST_F(ReportPage, OfAPlanAloneSaysWhatItLacks) {
   ReportInputs inputs;
   inputs.plan = &fixture_.plan;

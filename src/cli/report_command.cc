@@ -97,7 +97,9 @@ absl::Status AddTradeOff(const Options& options, Inputs& in) {
     line.Update(fraction, std::string(what));
     return !Interrupted();
   };
+  trade_off.stop = [] { return Interrupted(); };
   auto curve = ComputeTradeOff(problem, here, trade_off);
+  if (Interrupted()) return InterruptedStatus();
   if (absl::IsFailedPrecondition(curve.status())) {  // the plan is of another time: say so on the page
     in.no_trade_off = "There is no curve: " + std::string(Message(curve.status())) + ".";
     return absl::OkStatus();

@@ -44,6 +44,7 @@ class Curve {
 SolveOptions Curve::OptionsFor(double budget) const {
   SolveOptions options;
   options.time_limit_s = options_.time_limit_s;
+  options.stop = options_.stop;
   options.gap = options_.gap;
   // The fastest known plan within the budget.
   double best = kNever;
@@ -106,6 +107,7 @@ SolveResult Curve::LeastLoss() {
   p.Fold();
   SolveOptions options;
   options.time_limit_s = options_.time_limit_s;
+  options.stop = options_.stop;
   options.gap = options_.gap;
   return solver_->Solve(p, options);
 }
@@ -141,6 +143,7 @@ absl::Status Curve::AddOthers(TradeOff& out) {
     if (!Report(baseline.name)) return absl::CancelledError("interrupted");
     SolveOptions options;
     options.time_limit_s = options_.time_limit_s;
+    options.stop = options_.stop;
     // With the plan's loss as its budget where the method can keep it, else wherever the method ends.
     for (const double budget : {out.here.loss, kNever}) {
       problem_.loss_budget = budget;

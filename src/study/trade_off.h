@@ -20,6 +20,8 @@ struct TradeOffOptions {
   bool others = true;  // baselines as well
   // Called between solves; false stops (kCancelled).
   std::function<bool(double fraction, std::string_view what)> progress;
+  std::function<bool()>
+      stop;  // polled during solves; true ends one soon (progress then says whether to go on)
 };
 
 // `here` is an assignment of the problem, the plan that the curve is drawn for; it may break the problem's

@@ -105,6 +105,16 @@ function chart(options) {
   return Plot.plot({style: {background: "none", fontSize: "12px", fontFamily: "inherit", color: "var(--ink)"}, ...options});
 }
 
+// Room for the labels of rows, at most a third of the width, and the labels cut to it.
+function rowLabels(labels, width) {
+  const margin = Math.min(14 + 7.2 * Math.max(...labels.map((label) => label.length)), Math.max(70, width / 3));
+  const fits = Math.floor((margin - 14) / 7.2);
+  return {margin, cut: (label) => (label.length <= fits ? label : `${label.slice(0, fits - 1)}…`)};
+}
+
+// About how many ticks a horizontal axis of this length can have.
+const tickCount = (length) => Math.max(2, Math.floor(length / 80));
+
 // Bits as a colour, few warm and many cool, and the text colour to be read on it.
 const BIT_COLOURS = [[1, [255, 222, 130]], [2, [242, 166, 90]], [2.5, [201, 92, 122]], [3, [122, 84, 178]], [4, [58, 90, 190]]];
 function bitsColour(bits) {

@@ -72,7 +72,7 @@ function drawBox(box, x, y, width, height, along) {
   for (const unit of box.units) {
     const size = total / box.units.length;
     const part = along === "x" ? {x: x + at, y, width: size, height} : {x, y: y + height - at - size, width, height: size};
-    node.append(svg("rect", {...part, fill: bitsColour(unit.bits).fill, stroke: "var(--panel)", "stroke-width": 0.5},
+    node.append(svg("rect", {...part, fill: bitsColour(unit.bits).fill, stroke: size < 4 ? "none" : "var(--panel)", "stroke-width": 0.5},
                     svg("title", {}, `${unit.label}: ${unit.type}`)));
     at += size;
   }
@@ -151,7 +151,8 @@ function drawUnused(node, unused, scale, width, top) {
 }
 
 // Narrow pages: the ring from top to bottom, the way back along the left.
-function tallRing(data, boxes, width) {
+function tallRing(data, boxes, available) {
+  const width = Math.min(available, 620);
   const scale = Math.max(...boxes.used.concat(boxes.unused).map((box) => box.limit));
   const left = 34, step = 142, top = 84, last = boxes.used.length - 1, end = boxes.used[last].name, first = boxes.used[0].name;
   const node = svg("svg", {class: "ring"}, arrowHead());

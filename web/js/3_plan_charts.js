@@ -5,17 +5,17 @@ function unitsSection(parent, data) {
     `${data.units.length} units in order of execution, from the embedding to the head.`);
   const rows = data.stages.map((stage, i) => `${data.stages.length > 1 ? `${i + 1}  ` : ""}${stage.server}`);
   const cells = data.units.map((unit, u) => ({...unit, u, row: rows[unit.stage], ...bitsColour(unit.bits)}));
-  const every = Math.max(1, Math.ceil(data.units.length / 12));
   figure(part, "units-chart", "Units by server and bits", null, (width) => {
-    const margin = 12 + 7.2 * Math.max(...rows.map((row) => row.length));
+    const {margin, cut} = rowLabels(rows, width);
     const cell = (width - margin - 12) / data.units.length;
+    const every = [1, 2, 5, 10, 20, 50].find((step) => step * cell > 26) ?? 100;
     const last = data.units.length - 1;
     const ticks = cells.map((c) => c.u).filter((u) => u > 0 && u < last && (u - 1) % every === 0 && (cell * (last - u) > 44 && cell * u > 24));
     return chart({
       width, height: 34 * rows.length + 46, marginLeft: margin, marginRight: 12, marginBottom: 34,
       x: {type: "band", domain: cells.map((c) => c.u), ticks: [0, ...ticks, last], tickSize: 3, label: null, padding: 0.06,
           tickFormat: (u) => (u === 0 ? "emb." : u === last ? "head" : data.units[u].label.replace("layer ", ""))},
-      y: {domain: rows, label: null, tickSize: 0, padding: 0.12},
+      y: {domain: rows, label: null, tickSize: 0, padding: 0.12, tickFormat: cut},
       marks: [
         Plot.ruleY(rows, {stroke: "var(--faint)"}),
         Plot.cell(cells, {x: "u", y: "row", fill: "fill", tip: true,
@@ -28,11 +28,11 @@ function unitsSection(parent, data) {
   bitsLegend(part, data);
 }
 
-// One bar of parts {label, kind, value}; positions are sums, in ms.
+// One bar of parts {label, kind, value}; positions are sums, in seconds.
 function stack(row, parts) {
   let at = 0;
   return parts.filter((part) => part.value > 0).map((part) => {
-    const bar = {...part, row, x1: at * 1e3, x2: (at + part.value) * 1e3};
+    const bar = {...part, row, x1: at, x2: at + part.value};
     at += part.value;
     return bar;
   });
@@ -40,16 +40,18 @@ function stack(row, parts) {
 
 const DELAY_FILL = {compute: "var(--compute)", compute2: "var(--compute-2)", link: "var(--link)", wait: "var(--wait)"};
 
-function delayChart(parent, id, title, bars) {
+function delayChart(parent, id, title, parts) {
   parent.append(html("h3", {}, title));
+  const long = Math.max(...parts.map((part) => part.x2)) >= 2, unit = long ? "s" : "ms";
+  const bars = parts.map((part) => ({...part, x1: part.x1 * (long ? 1 : 1e3), x2: part.x2 * (long ? 1 : 1e3)}));
   const rows = [...new Set(bars.map((bar) => bar.row))];
   const most = Math.max(...bars.map((bar) => bar.x2));
   figure(parent, id, title, null, (width) => {
-    const margin = rows.length > 1 ? 76 : 76;
-    const wide = (bar) => (width - margin - 16) * (bar.x2 - bar.x1) / most;
+    const margin = 76, length = width - margin - 16;
+    const wide = (bar) => length * (bar.x2 - bar.x1) / most;
     return chart({
       width, height: 46 * rows.length + 44, marginLeft: margin, marginRight: 16, marginBottom: 36,
-      x: {label: "ms", domain: [0, most], ticks: Math.max(3, Math.floor(width / 110)), grid: true},
+      x: {label: unit, domain: [0, most], ticks: tickCount(length), grid: true},
       y: {domain: rows, label: null, tickSize: 0, padding: 0.25},
       marks: [
         Plot.barX(bars, {x1: "x1", x2: "x2", y: "row", fill: (bar) => DELAY_FILL[bar.kind], stroke: "var(--paper)", strokeWidth: 1,
@@ -148,13 +150,13 @@ function memorySection(parent, data) {
     });
   });
   figure(part, "memory-chart", "Memory of each server", null, (width) => {
-    const margin = 14 + 7.2 * Math.max(...servers.map((server) => server.name.length));
+    const {margin, cut} = rowLabels(servers.map((server) => server.name), width);
     const room = servers.map((server) => ({server: server.name, x: Math.max(server.memory_bytes ?? 0, usedBytes(server)) / unit,
       text: server.memory_bytes ? percent(usedBytes(server), server.memory_bytes) : bytes(usedBytes(server))}));
     return chart({
       width, height: 34 * servers.length + 44, marginLeft: margin, marginRight: 56, marginBottom: 36,
-      x: {label: giga ? "GiB" : "MiB", domain: [0, most / unit], ticks: Math.max(3, Math.floor(width / 110)), grid: true},
-      y: {domain: servers.map((server) => server.name), label: null, tickSize: 0, padding: 0.25},
+      x: {label: giga ? "GiB" : "MiB", domain: [0, most / unit], ticks: tickCount(width - margin - 56), grid: true},
+      y: {domain: servers.map((server) => server.name), label: null, tickSize: 0, padding: 0.25, tickFormat: cut},
       marks: [
         Plot.barX(servers.filter((s) => s.memory_bytes), {x1: 0, x2: (s) => s.memory_bytes / unit, y: "name", fill: "var(--faint)"}),
         Plot.barX(bars, {x1: "x1", x2: "x2", y: "server", fill: "fill", stroke: "var(--paper)", strokeWidth: 0.7, tip: true,

@@ -68,7 +68,7 @@ function tradeOffChart(data, width) {
   ];
   const options = {
     width, height: Math.max(280, Math.min(400, width * 0.55)), marginLeft: 52, marginRight: 20, marginBottom: 44, marginTop: 26,
-    x: {type: logarithmic ? "log" : "linear", label: `${lossName(data)} →`, ticks: Math.max(3, Math.floor(width / 110)), tickFormat: (v) => number(v), domain: logarithmic ? [Math.min(...losses) / 1.4, Math.max(...losses) * 1.4] : undefined},
+    x: {type: logarithmic ? "log" : "linear", label: `${lossName(data)} →`, ticks: tickCount(width - 72), tickFormat: (v) => number(v), domain: logarithmic ? [Math.min(...losses) / 1.4, Math.max(...losses) * 1.4] : undefined},
     y: {label: "↑ seconds a request", grid: true, nice: true, ticks: 6}, marks,
   };
   const draft = chart(options);

@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "cli/command.h"
+#include "cli/plan_problem.h"
 #include "cli/render.h"
 #include "cli/steps.h"
 #include "model/gguf_reader.h"
@@ -11,7 +12,7 @@ namespace dilemma::cli {
 namespace {
 
 struct Options {
-  std::string model, cluster, profile, quality, out;
+  std::string model, cluster, profile, quality, out, problem;
   std::string method{kDefaultSolver};
   std::string as_good_as = "q4_0";
   double max_loss = -1;
@@ -27,15 +28,6 @@ absl::StatusOr<double> Budget(const Options& options, const QualityTable& qualit
   if (options.max_loss >= 0) return options.max_loss;
   ASSIGN_OR_RETURN(const TensorType type, ParseTensorType(options.as_good_as));
   return UniformLoss(quality, type);
-}
-
-absl::StatusOr<SolveResult> SolveBy(const std::string& method, const Problem& problem,
-                                    const SolveOptions& options) {
-  for (const Baseline& baseline : Baselines()) {
-    if (baseline.name == method) return RunBaseline(method, problem, options);
-  }
-  ASSIGN_OR_RETURN(const auto solver, MakeSolver(method));
-  return solver->Solve(problem, options);
 }
 
 // Says why there is no plan and what would make one possible.
@@ -63,6 +55,11 @@ absl::Status NoPlan(const Program& program, const Problem& problem, const SolveR
 }
 
 absl::Status Run(const Program& program, const Options& options) {
+  if (!options.problem.empty())
+    return AnswerProblem(program, options.problem, options.method, options.time_limit_s, options.gap);
+  if (options.model.empty() || options.cluster.empty() || options.profile.empty())
+    return InvalidArgument(
+        "plan needs a model, --cluster and --profile, or --problem (see dilemma plan --help)");
   ASSIGN_OR_RETURN(const ModelInfo model, ReadModel(options.model));
   ASSIGN_OR_RETURN(const Cluster cluster, ReadCluster(options.cluster));
   ASSIGN_OR_RETURN(const Profile profile, ReadProfile(options.profile));
@@ -109,9 +106,15 @@ void AddPlan(Program& program) {
       AddCommand(program, "plan", "Decide which server runs each unit and at how many bits",
                  "dilemma plan model.gguf --cluster emulated.toml --profile profile.json --as-good-as q5_0",
                  [&program, options] { return Run(program, *options); });
-  command->add_option("model", options->model, "A GGUF file")->required();
-  command->add_option("--cluster,-c", options->cluster, "A cluster file (TOML)")->required();
-  command->add_option("--profile,-p", options->profile, "What `dilemma profile` measured")->required();
+  command->add_option("model", options->model, "A GGUF file");
+  command->add_option("--cluster,-c", options->cluster, "A cluster file (TOML)");
+  command->add_option("--profile,-p", options->profile, "What `dilemma profile` measured");
+  command
+      ->add_option("--problem", options->problem,
+                   "Instead of model, cluster and profile: a bare problem (JSON, docs/formats.md)")
+      ->excludes("model")
+      ->excludes("--cluster")
+      ->excludes("--profile");
   command->add_option(
       "--quality,-q", options->quality,
       "Loss of each unit at each type (default: the paper's weight difference, computed now)");

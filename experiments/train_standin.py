@@ -58,7 +58,7 @@ def loss_of(model, batch, device):
 
 
 @torch.no_grad()
-def evaluate(model, windows, device, batches=6):
+def evaluate(model, windows, device, batches=4):
     it = windows.batches(seed=0, size=8)
     return sum(loss_of(model, next(it), device)[1].item() for _ in range(batches)) / batches
 
@@ -115,7 +115,7 @@ def main():
             model.grow()
             optimizer = optimizer_of(model, device)
             run.update(layers=len(model.layers), born=run["step"])
-            print(f"grown to {run['layers']} layers, held-out loss {evaluate(model, unseen, device):.3f}", flush=True)
+            print(f"grown to {run['layers']} layers", flush=True)
         for group in optimizer.param_groups:
             group["lr"] = rate_at(args, run["step"] - run["born"], spent)
         weighted, plain = loss_of(model, next(batches), device)
@@ -127,12 +127,15 @@ def main():
         run.update(step=run["step"] + 1, seconds=before + time.monotonic() - start)
         if run["step"] % 10 == 0:
             print(f"step {run['step']}  {run['seconds'] / 60:.1f} min  loss {mean:.3f}  gradient {norm:.2f}", flush=True)
-        if run["step"] % 200 == 0 or time.monotonic() - saved > 300:
+        if run["step"] % 200 == 0:
             run["log"].append(dict(step=run["step"], seconds=run["seconds"], layers=run["layers"], loss=mean,
                                    held_out=evaluate(model, unseen, device)))
             print(f"  held-out loss {run['log'][-1]['held_out']:.3f}", flush=True)
+        if run["step"] % 200 == 0 or time.monotonic() - saved > 120:
             save(checkpoint, model, optimizer, run)
             saved = time.monotonic()
+    while len(model.layers) < layers:  # as a run that ends early leaves it
+        model.grow()
     finish(args, model, optimizer, run, (windows, unseen), [title for title, _ in held], device)
 
 

@@ -49,9 +49,7 @@ void GgufOutput::SetFloat(const std::string& key, float value) {
   gguf_set_val_f32(gguf_, key.c_str(), value);
 }
 
-void GgufOutput::SetBool(const std::string& key, bool value) {
-  gguf_set_val_bool(gguf_, key.c_str(), value);
-}
+void GgufOutput::SetBool(const std::string& key, bool value) { gguf_set_val_bool(gguf_, key.c_str(), value); }
 
 void GgufOutput::SetStrings(const std::string& key, std::span<const std::string> values) {
   std::vector<const char*> texts;

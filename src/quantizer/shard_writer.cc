@@ -3,8 +3,8 @@
 #include "base/file.h"
 #include "base/status.h"
 #include "model/gguf_file.h"
-#include "model/gguf_reader.h"
 #include "model/gguf_output.h"
+#include "model/gguf_reader.h"
 #include "quantizer/tensor_codec.h"
 
 namespace dilemma {

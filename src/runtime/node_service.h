@@ -44,7 +44,7 @@ class NodeService final : public v1::Node::Service {
   std::atomic<int64_t> base_rss_bytes_;
   const std::unique_ptr<ShardStore> store_;
   const int64_t memory_bytes_;  // of the whole process
-  MemoryLedger memory_;  // of stages and probes
+  MemoryLedger memory_;         // of stages and probes
   StageHost stages_;
   std::mutex probing_;  // one probe at a time
 };

@@ -2,6 +2,7 @@
 // people do today.
 #include "base/file.h"
 #include "base/interrupt.h"
+#include "base/statistics.h"
 #include "base/table.h"
 #include "base/units.h"
 #include "cli/command.h"
@@ -17,6 +18,8 @@ namespace dilemma::cli {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int kRuns = 3;  // of each method; medians are shown
 
 struct Options {
   std::string model, cluster, keep;
@@ -144,26 +147,50 @@ absl::StatusOr<std::vector<Contender>> PlanAll(Stage& stage, const std::string& 
   ASSIGN_OR_RETURN(Contender staged,
                    PlanOne(stage, "place-then-quantize", "placement first, bits afterwards", budget));
   contenders.push_back(std::move(staged));
+  ASSIGN_OR_RETURN(Contender careful,
+                   PlanOne(stage, method, "the same with a quarter of the loss", *budget / 4));
+  careful.name += ", loss / 4";
+  contenders.push_back(std::move(careful));
   ASSIGN_OR_RETURN(Contender ours, PlanOne(stage, method, "server and bits decided jointly", budget));
   contenders.push_back(std::move(ours));
   return contenders;
 }
 
+// "exact, loss / 4" -> "exact-loss-4.plan.json"
+std::string PlanFile(const Contender& contender) {
+  std::string name;
+  for (const char c : contender.name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0) {
+      name += c;
+    } else if (!name.empty() && name.back() != '-') {
+      name += '-';
+    }
+  }
+  return name + ".plan.json";
+}
+
 absl::Status RunOne(const Program& program, const Options& options, Stage& stage, Contender& contender,
                     bool aloud) {
   RETURN_IF_ERROR(WriteShards(stage.model, contender.plan, stage.dir / "shards"));
-  RETURN_IF_ERROR(WriteJson(stage.dir / (contender.name + ".plan.json"), PlanToJson(contender.plan)));
+  RETURN_IF_ERROR(WriteJson(stage.dir / PlanFile(contender), PlanToJson(contender.plan)));
   ASSIGN_OR_RETURN(const auto coordinator, OpenPlan(contender.plan, stage.emulated->cluster(),
                                                     stage.dir / "shards", *stage.tokenizer));
   PromptOptions prompt;
   prompt.prompt = options.prompt;
   prompt.max_tokens = options.tokens;
-  auto answer = Ask(*coordinator, *stage.tokenizer, prompt, [&](const std::string& text) {
-    if (aloud && !program.json) Print(text);
-  });
+  std::vector<double> token_s, prefill_s;
+  for (int run = 0; run < kRuns; ++run) {
+    auto answer = Ask(*coordinator, *stage.tokenizer, prompt, [&](const std::string& text) {
+      if (aloud && run == 0 && !program.json) Print(text);
+    });
+    if (!answer.ok()) return Interrupted() ? InterruptedStatus() : answer.status();
+    token_s.insert(token_s.end(), answer->result.token_s.begin(), answer->result.token_s.end());
+    prefill_s.push_back(answer->result.prefill_s);
+    contender.answer = *std::move(answer);
+  }
   coordinator->Close();
-  if (!answer.ok()) return Interrupted() ? InterruptedStatus() : answer.status();
-  contender.answer = *std::move(answer);
+  contender.answer.decode_s = Median(token_s);
+  contender.answer.result.prefill_s = Median(prefill_s);
   contender.ran = true;
   return absl::OkStatus();
 }

@@ -38,9 +38,10 @@ class ServerProbe {
     request.shape.head = head;
     request.shape.mix = Name(type);
     request.threads = threads_;
-    request.passes = {{0, options_.prefill_chunk, options_.prefill_repeats, options_.idle_s},
-                      {kNearContext, 1, (options_.decode_repeats + 1) / 2, options_.idle_s},
-                      {options_.decode_context, 1, options_.decode_repeats, options_.idle_s}};
+    request.passes = {
+        {0, options_.prefill_chunk, options_.prefill_repeats, options_.idle_s, options_.sweep_bytes},
+        {kNearContext, 1, (options_.decode_repeats + 1) / 2, options_.idle_s, options_.sweep_bytes},
+        {options_.decode_context, 1, options_.decode_repeats, options_.idle_s, options_.sweep_bytes}};
     auto result = node_.Probe(request);
     if (absl::IsResourceExhausted(result.status())) {
       spdlog::info("no memory for a probe of {} {}: {}", what, Name(type), Message(result.status()));

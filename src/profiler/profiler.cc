@@ -95,10 +95,12 @@ absl::Status MeasureServers(const Cluster& cluster, Clients& clients, const Mode
   absl::Status first_error;
   std::atomic<bool> failed = false;
   const auto measure_host = [&](const std::vector<size_t>& members) {
+    ProfileOptions of_host = options;
+    if (members.size() == 1) of_host.sweep_bytes = 0;  // nobody else uses its caches
     for (const size_t i : members) {
       const Server& server = cluster.servers[i];
       auto measured =
-          MeasureServer(*clients[i], model, shape, options, server.threads, [&](std::string_view what) {
+          MeasureServer(*clients[i], model, shape, of_host, server.threads, [&](std::string_view what) {
             return !failed && steps.Next(fmt::format("{}: {}", server.name, what));
           });
       if (!measured.ok()) {

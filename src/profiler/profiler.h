@@ -26,7 +26,8 @@ struct ProfileOptions {
   int64_t prefill_chunk = 64;    // tokens a pass while prefill is timed
   int long_layers = 6;           // layers of the long probe shard (less where memory is short)
   int decode_repeats = 15, prefill_repeats = 5;
-  double idle_s = 0.01;  // pause before each timed pass, as a stage of a ring waits for the others
+  double idle_s = 0.01;            // pause before each timed pass, as a stage of a ring waits for the others
+  int64_t sweep_bytes = 32 << 20;  // memory touched in that pause, for servers that share a machine
   LinkProbeOptions link;
   // Called with the share done (0 to 1) and what is being measured; returning false cancels (kCancelled).
   std::function<bool(double fraction, std::string_view what)> progress;

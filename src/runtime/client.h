@@ -40,6 +40,9 @@ struct ProbePass {
   // Pause before each timed pass, up to 1 s. A stage of a ring waits for the others between tokens, and a
   // processor that waited is slower than one that is kept busy: its caches are cold and its clock is low.
   double idle_s = 0;
+  // Other memory that is touched in the pause, up to 1 GiB: nodes that share a machine push each other's
+  // weights out of its caches, and a probe alone would not see that.
+  int64_t sweep_bytes = 0;
 };
 
 struct ProbeRequest {

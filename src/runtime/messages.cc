@@ -17,6 +17,7 @@ v1::ProbeRequest ToMessage(const ProbeRequest& request) {
     added->set_rows(pass.rows);
     added->set_repeats(pass.repeats);
     added->set_idle_s(pass.idle_s);
+    added->set_sweep_bytes(pass.sweep_bytes);
   }
   return message;
 }
@@ -31,7 +32,8 @@ ProbeRequest FromMessage(const v1::ProbeRequest& message) {
   request.threads = message.threads();
   request.context = message.context();
   for (const v1::ProbePass& pass : message.passes()) {
-    request.passes.push_back({pass.context(), pass.rows(), pass.repeats(), pass.idle_s()});
+    request.passes.push_back(
+        {pass.context(), pass.rows(), pass.repeats(), pass.idle_s(), pass.sweep_bytes()});
   }
   return request;
 }

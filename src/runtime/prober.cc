@@ -29,7 +29,8 @@ absl::Status Check(const ProbeRequest& request) {
   }
   for (const ProbePass& pass : request.passes) {
     if (pass.rows < 1 || pass.rows > kMaxRows || pass.context < 0 || pass.context > kMaxContext ||
-        pass.repeats < 1 || pass.repeats > kMaxRepeats || !(pass.idle_s >= 0 && pass.idle_s <= 1)) {
+        pass.repeats < 1 || pass.repeats > kMaxRepeats || !(pass.idle_s >= 0 && pass.idle_s <= 1) ||
+        pass.sweep_bytes < 0 || pass.sweep_bytes > (int64_t{1} << 30)) {
       return InvalidArgument("probe pass out of range: {} rows after {} tokens, {} times", pass.rows,
                              pass.context, pass.repeats);
     }
@@ -84,11 +85,26 @@ class Feeder {
   std::vector<float> hidden_;
 };
 
+// Memory that is none of the stage's; touching all of it pushes the stage out of the caches.
+class Sweep {
+ public:
+  explicit Sweep(int64_t bytes) : memory_(static_cast<size_t>(bytes)) {}
+  void Touch() {
+    constexpr size_t kLine = 64;
+    for (size_t i = 0; i < memory_.size(); i += kLine) memory_[i] = static_cast<char>(memory_[i] + 1);
+  }
+
+ private:
+  std::vector<char> memory_;
+};
+
 absl::StatusOr<std::vector<double>> TimePass(Stage& stage, Feeder& feeder, const ProbePass& pass,
                                              int64_t chunk, double slowdown) {
   RETURN_IF_ERROR(feeder.Fill(pass.context, chunk));
   std::vector<double> seconds;
+  Sweep sweep(pass.sweep_bytes);
   for (int i = -1; i < pass.repeats; ++i) {  // the first one warms up
+    sweep.Touch();
     if (pass.idle_s > 0) std::this_thread::sleep_for(std::chrono::duration<double>(pass.idle_s));
     const int64_t start = MonotonicNanos();
     RETURN_IF_ERROR(feeder.Run(pass.context, pass.rows));

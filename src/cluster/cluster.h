@@ -18,7 +18,7 @@ inline constexpr std::string_view kUser = "user";
 struct Server {
   std::string name;
   std::string address;                  // "host:port" of its node
-  std::optional<int64_t> memory_bytes;  // limit for shard, KV cache and buffers; absent: the machine's own
+  std::optional<int64_t> memory_bytes;  // the whole node process may hold this; absent: the machine's own
   std::optional<int64_t> disk_bytes;    // limit for stored shards
   double compute_share = 1.0;           // of the machine's time, in (0, 1]
   std::optional<double> max_busy_s_per_token;  // upper limit of its compute time per token, where given

@@ -8,6 +8,7 @@
 #include "engine/shard_check.h"
 #include "llama.h"
 #include "model/gguf_file.h"
+#include "model/kv_cache.h"
 
 namespace dilemma {
 namespace {
@@ -21,12 +22,7 @@ struct FreeContext {
 using ModelPtr = std::unique_ptr<llama_model, FreeModel>;
 using ContextPtr = std::unique_ptr<llama_context, FreeContext>;
 
-// libllama rounds the cache of a sequence up to a multiple of this.
-constexpr int64_t kContextStep = 256;
-
-int64_t PaddedContext(const StageOptions& options) {
-  return (options.context + kContextStep - 1) / kContextStep * kContextStep;
-}
+int64_t PaddedContext(const StageOptions& options) { return CachedTokens(options.context); }
 
 llama_context_params ContextParams(const ShardShape& shape, const StageOptions& options) {
   llama_context_params params = llama_context_default_params();

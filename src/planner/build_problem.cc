@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/status.h"
+#include "model/kv_cache.h"
 
 namespace dilemma {
 namespace {
@@ -67,7 +68,8 @@ absl::Status FillMemory(const Inputs& in, int n, const ServerProfile& profile, P
   p.stage_bytes[i] = profile.stage_buffer_bytes;
   for (int u = 0; u < p.units; ++u) {
     const Unit& unit = in.model.units[static_cast<size_t>(u)];
-    p.kv_bytes[static_cast<size_t>(u)] = unit.kv_bytes_per_token * in.workload.context * in.workload.users;
+    p.kv_bytes[static_cast<size_t>(u)] =
+        unit.kv_bytes_per_token * CachedTokens(in.workload.context) * in.workload.users;
     p.fixed_bytes[p.Un(u, n)] = p.kv_bytes[static_cast<size_t>(u)];
     if (unit.kind == UnitKind::kHead) p.fixed_bytes[p.Un(u, n)] += profile.head_buffer_bytes;
     const bool sees_text = unit.kind != UnitKind::kLayer;

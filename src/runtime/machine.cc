@@ -17,6 +17,7 @@
 namespace dilemma {
 namespace {
 
+constexpr int kLargeBlockBytes = 512 << 10, kArenas = 4;
 constexpr int64_t kSpinNanos = 60'000;  // clock_nanosleep comes back this late at times
 
 // "max" and unreadable files are no limit.
@@ -66,6 +67,13 @@ int64_t FreeDiskBytes(const std::filesystem::path& folder) {
   struct statvfs stats;
   if (statvfs(folder.c_str(), &stats) != 0) return 0;
   return static_cast<int64_t>(stats.f_bavail) * static_cast<int64_t>(stats.f_frsize);
+}
+
+void ReturnFreedMemory() {
+  // Setting the threshold also ends its growth, by which large blocks would come from arenas and stay there.
+  mallopt(M_MMAP_THRESHOLD, kLargeBlockBytes);
+  mallopt(M_TRIM_THRESHOLD, kLargeBlockBytes);
+  mallopt(M_ARENA_MAX, kArenas);
 }
 
 void ReleaseFreeMemory() { malloc_trim(0); }

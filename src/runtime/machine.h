@@ -15,6 +15,10 @@ int AvailableCores();        // that this process may run on
 int64_t MemoryLimitBytes();  // the cgroup's limit or the machine's memory, whichever is less
 int64_t ResidentBytes();     // of this process, now
 int64_t FreeDiskBytes(const std::filesystem::path&);  // of the file system that holds the folder; 0 on error
+// Has memory that is freed go back to the system by itself, so that the resident size stays what is in use.
+// Without it glibc keeps tens of MiB of what large transfers took. For the whole process; any thread, any
+// time.
+void ReturnFreedMemory();
 // Gives memory that was freed back to the system, so that ResidentBytes tells what is in use.
 void ReleaseFreeMemory();
 

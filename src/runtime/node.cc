@@ -73,6 +73,7 @@ class GrpcNode : public Node {
 absl::StatusOr<std::unique_ptr<Node>> Node::Start(const NodeOptions& options) {
   RETURN_IF_ERROR(Check(options));
   RouteGrpcLog();
+  ReturnFreedMemory();
   NodeOptions filled = options;
   if (filled.threads == 0) filled.threads = AvailableCores();
   ASSIGN_OR_RETURN(auto store, ShardStore::Open(options.store, options.disk_bytes));

@@ -25,6 +25,7 @@ struct NodeOptions {
 // Thread-safe. Destroying the object stops the node.
 class Node {
  public:
+  // Tunes the allocator of the process (ReturnFreedMemory in machine.h).
   // kInvalidArgument for options that make no sense; kFailedPrecondition where the port is in use or the
   // store's folder cannot be written.
   static absl::StatusOr<std::unique_ptr<Node>> Start(const NodeOptions& options);

@@ -158,6 +158,7 @@ absl::StatusOr<ProbeResult> RunProbe(const ProbeRequest& request, const ProbeLim
                     : TimeShard(request, limits, ResidentBytes());
   std::error_code ignored;
   std::filesystem::remove(limits.scratch, ignored);
+  ReleaseFreeMemory();
   return result;
 }
 

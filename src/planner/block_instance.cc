@@ -54,6 +54,8 @@ void BlockInstance::KeepUsefulServers(const Problem& p) {
     const auto i = static_cast<size_t>(n);
     first.push_back(p.FirstCost(n));
     last.push_back(p.LastCost(n));
+    memory.push_back(p.memory_bytes[i]);
+    stage.push_back(p.stage_bytes[i]);
     memory_.push_back(p.memory_bytes[i] - p.stage_bytes[i]);
     disk_.push_back(p.disk_bytes[i]);
     busy_limit.push_back(p.busy_limit_s[i] * (1 + 1e-9) - p.stage.decode_s[i]);

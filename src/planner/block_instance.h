@@ -38,6 +38,7 @@ struct BlockInstance {
   std::vector<double> first, last;       // [n] entry and the stage's fixed cost; exit
   std::vector<double> ring;              // [last][first]
   std::vector<double> busy_limit;        // [n] what units may take: the limit less the stage's own
+  std::vector<int64_t> memory, stage;    // [n] bytes: all there is, and what each block takes of it
   std::vector<int64_t> cell;             // [n] bytes
   std::vector<int> max_length;           // [n][units + 1]: longest block that begins at a unit
   std::vector<int> twin;                 // [n] the previous server with the same figures, or -1
@@ -52,6 +53,11 @@ struct BlockInstance {
   int MaxLength(int n, int a) const { return max_length[static_cast<size_t>(n) * (units + 1) + a]; }
   // Excess bytes that units a .. b-1 may take on n together; negative where they do not fit at all.
   int64_t Slack(int n, int a, int b) const;
+  // Bytes that units a .. b-1 take on n at their smallest types, KV cache included.
+  int64_t LeastBytes(int n, int a, int b) const {
+    const size_t row = static_cast<size_t>(n) * (units + 1);
+    return memory_prefix_[row + b] - memory_prefix_[row + a];
+  }
   int SlackCells(int n, int a, int b) const {
     return static_cast<int>(Slack(n, a, b) / cell[static_cast<size_t>(n)]);
   }

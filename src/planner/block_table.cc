@@ -51,11 +51,14 @@ BlockTable::BlockTable(const BlockInstance& instance) : in_(instance) {
   priced_.resize(priced);
 }
 
-void BlockTable::Compute(double mu) {
-  mu_ = mu;
+void BlockTable::Compute(const BlockPrices& prices) {
+  prices_ = prices;
   size_t at = 0;
-  for (const auto& items : in_.items)
-    for (const Item& item : items) priced_[at++] = item.cost + mu * item.loss;
+  for (size_t un = 0; un < in_.items.size(); ++un) {
+    const double memory = prices.Memory(static_cast<int>(un % static_cast<size_t>(in_.servers)));
+    for (const Item& item : in_.items[un])
+      priced_[at++] = item.cost + prices.mu * item.loss + memory * static_cast<double>(item.excess);
+  }
   for (int n = 0; n < in_.servers; ++n)
     for (int a = 0; a < in_.units; ++a) ComputeRow(n, a);
 }
@@ -75,6 +78,7 @@ void BlockTable::ComputeRow(int n, int a) {
   if (length == 0) return;
   const size_t start = row_[static_cast<size_t>(n)] + RowSize(n) * static_cast<size_t>(a);
   double* row = &cost_[start];
+  const double memory = prices_.Memory(n);
   std::fill(now_.begin(), now_.begin() + in_.SlackCells(n, a, a + 1) + 1, 0.0);
   for (int k = 1; k <= length; ++k) {
     const int u = a + k - 1, size = in_.SlackCells(n, a, a + k) + 1;
@@ -83,7 +87,13 @@ void BlockTable::ComputeRow(int n, int a) {
     std::fill(next_.begin(), next_.begin() + size, kNever);
     for (size_t i = 0; i < items.size(); ++i)
       RelaxShifted(now_.data(), next_.data(), items[i].cells, size, priced[i]);
-    row[k] = alive_[start + static_cast<size_t>(k)] ? next_[static_cast<size_t>(size) - 1] : kNever;
+    row[k] = kNever;
+    if (alive_[start + static_cast<size_t>(k)]) {
+      row[k] = next_[static_cast<size_t>(size) - 1];
+      if (memory > 0)
+        row[k] +=
+            memory * static_cast<double>(in_.LeastBytes(n, a, a + k) + in_.stage[static_cast<size_t>(n)]);
+    }
     now_.swap(next_);
   }
 }
@@ -101,8 +111,19 @@ struct Partial {
 // Label setting over the units of one block.
 class Enumerator {
  public:
-  Enumerator(const BlockInstance& in, int n, int a, int k, double mu, double limit, size_t most)
-      : in_(in), n_(n), a_(a), k_(k), mu_(mu), limit_(limit), most_(most), slack_(in.Slack(n, a, a + k)) {
+  Enumerator(const BlockInstance& in, const BlockPrices& prices, const BlockQuery& query)
+      : in_(in),
+        query_(query),
+        n_(query.server),
+        a_(query.first),
+        k_(query.length),
+        mu_(prices.mu),
+        memory_(prices.Memory(query.server)),
+        slack_(in.Slack(n_, a_, a_ + k_)),
+        limit_(query.limit) {
+    if (memory_ > 0)
+      base_ =
+          memory_ * static_cast<double>(in.LeastBytes(n_, a_, a_ + k_) + in.stage[static_cast<size_t>(n_)]);
     ComputeRest();
   }
 
@@ -111,7 +132,7 @@ class Enumerator {
     layers_[0].push_back({});
     for (int i = 0; i < k_; ++i) Extend(i);
     BlockChoices out;
-    for (const Partial& p : layers_.back()) out.points.push_back({p.cost, p.loss});
+    for (const Partial& p : layers_.back()) out.points.push_back({p.cost, p.loss, p.used});
     out.rest = rest_;
     return out;
   }
@@ -120,7 +141,7 @@ class Enumerator {
     const auto& end = layers_.back();
     size_t best = 0;
     for (size_t i = 0; i < end.size(); ++i)
-      if (end[i].cost == point.cost && end[i].loss == point.loss) best = i;
+      if (end[i].cost == point.cost && end[i].loss == point.loss && end[i].used == point.excess) best = i;
     std::vector<int> types(static_cast<size_t>(k_));
     const Partial* p = &end[best];
     for (int i = k_ - 1; i >= 0; --i) {
@@ -140,7 +161,7 @@ class Enumerator {
       std::fill(row.begin(), row.end(), kNever);
       for (const Item& item : in_.Items(a_ + i, n_))
         RelaxShifted(completion_[static_cast<size_t>(i) + 1].data(), row.data(), item.cells, cells,
-                     item.cost + mu_ * item.loss);
+                     item.cost + mu_ * item.loss + memory_ * static_cast<double>(item.excess));
     }
   }
 
@@ -166,7 +187,9 @@ class Enumerator {
         to.push_back(next);
       }
     }
-    DropDominated(to, i + 1 == k_);
+    DropDominated(to, i + 1 == k_ && !query_.with_excess);
+    if (i + 1 == k_)
+      for (Partial& p : to) p.used = query_.with_excess ? p.used : 0;
     Truncate(to);
   }
 
@@ -194,16 +217,18 @@ class Enumerator {
   }
 
   void Truncate(std::vector<Partial>& list) {
-    if (list.size() <= most_) return;
-    rest_ = std::min(rest_, list[most_].bound);
-    list.resize(most_);
+    if (list.size() <= query_.most) return;
+    rest_ = std::min(rest_, list[query_.most].bound);
+    list.resize(query_.most);
   }
 
   const BlockInstance& in_;
+  const BlockQuery query_;
   const int n_, a_, k_;
-  const double mu_, limit_;
-  const size_t most_;
+  const double mu_, memory_;
   const int64_t slack_;
+  const double limit_;
+  double base_ = 0;  // what the block's least bytes cost
   double rest_ = kNever;
   std::vector<std::vector<double>> completion_;
   std::vector<std::vector<Partial>> layers_;
@@ -211,14 +236,13 @@ class Enumerator {
 
 }  // namespace
 
-BlockChoices EnumerateBlock(const BlockInstance& in, int n, int a, int k, double mu, double limit,
-                            size_t most) {
-  return Enumerator(in, n, a, k, mu, limit, most).Run();
+BlockChoices EnumerateBlock(const BlockInstance& in, const BlockPrices& prices, const BlockQuery& query) {
+  return Enumerator(in, prices, query).Run();
 }
 
-std::vector<int> TypesOfChoice(const BlockInstance& in, int n, int a, int k, double mu, double limit,
-                               size_t most, const BlockPoint& point) {
-  Enumerator enumerator(in, n, a, k, mu, limit, most);
+std::vector<int> TypesOfChoice(const BlockInstance& in, const BlockPrices& prices, const BlockQuery& query,
+                               const BlockPoint& point) {
+  Enumerator enumerator(in, prices, query);
   enumerator.Run();
   return enumerator.Trace(point);
 }

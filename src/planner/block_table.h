@@ -8,13 +8,23 @@
 
 namespace dilemma {
 
-// Cost(n, a, k): the least cost + mu * loss of units a .. a+k-1 on n, a multiple-choice knapsack over cells
-// (a lower bound; equal to the true optimum where the cells are exact and nobody limits busy time).
+// Prices on loss (of the whole budget) and on memory (seconds a byte, by server; empty: none).
+struct BlockPrices {
+  double mu = 0;
+  std::vector<double> memory;
+  double Memory(int n) const { return memory.empty() ? 0 : memory[static_cast<size_t>(n)]; }
+};
+
+// Cost(n, a, k): the least priced cost of units a .. a+k-1 on n, a multiple-choice knapsack over cells (a
+// lower bound; equal to the true optimum where the cells are exact and nobody limits busy time). With a price
+// on memory it includes what the block's bytes cost, its stage's buffers too.
 class BlockTable {
  public:
   explicit BlockTable(const BlockInstance& instance);
-  void Compute(double mu);
-  double mu() const { return mu_; }
+  void Compute(double mu) { Compute(BlockPrices{mu, {}}); }
+  void Compute(const BlockPrices& prices);
+  double mu() const { return prices_.mu; }
+  const BlockPrices& prices() const { return prices_; }
   double Cost(int n, int a, int k) const { return Row(n, a)[k]; }
   // Costs of the blocks that begin at a, by length; [0] is 0, valid to MaxLength(n, a).
   const double* Row(int n, int a) const { return &cost_[row_[static_cast<size_t>(n)] + RowSize(n) * a]; }
@@ -27,7 +37,7 @@ class BlockTable {
   void ComputeRow(int n, int a);
 
   const BlockInstance& in_;
-  double mu_ = 0;
+  BlockPrices prices_;
   std::vector<int> longest_;  // [n] longest block anywhere
   std::vector<size_t> row_;   // [n] where its rows begin
   std::vector<double> cost_;
@@ -39,24 +49,31 @@ class BlockTable {
   std::vector<size_t> priced_row_;  // [u * servers + n]
 };
 
-// One choice of types for a block, by what it costs and loses.
+// One choice of types for a block, by what it costs, loses and takes beyond the smallest types.
 struct BlockPoint {
   double cost = 0, loss = 0;
+  int64_t excess = 0;  // 0 unless asked for
 };
 
-// All choices for units a .. a+k-1 on n with cost + mu * loss below `limit` that no other choice beats in
-// both cost and loss, by ascending cost + mu * loss; exact in bytes and busy time. At most `most` choices are
-// kept on the way: `rest` is a lower bound on cost + mu * loss of any choice that was left out (kNever: none
+struct BlockQuery {
+  int server = 0, first = 0, length = 0;
+  double limit = kNever;     // on the priced cost
+  size_t most = 1024;        // partial choices kept for each unit
+  bool with_excess = false;  // a choice that takes less memory is another choice
+};
+
+// All choices of types for a block with a priced cost below the limit that no other choice beats in cost,
+// loss and (where asked for) memory, by ascending priced cost; exact in bytes and busy time. `rest` is a
+// lower bound on the priced cost of any choice that was left out because there were too many (kNever: none
 // was).
 struct BlockChoices {
   std::vector<BlockPoint> points;
   double rest = kNever;
 };
-BlockChoices EnumerateBlock(const BlockInstance& in, int n, int a, int k, double mu, double limit,
-                            size_t most);
+BlockChoices EnumerateBlock(const BlockInstance& in, const BlockPrices& prices, const BlockQuery& query);
 
-// The types (q of the Problem) of choice number `point` of the same enumeration.
-std::vector<int> TypesOfChoice(const BlockInstance& in, int n, int a, int k, double mu, double limit,
-                               size_t most, const BlockPoint& point);
+// The types (q of the Problem) of a point of the same enumeration.
+std::vector<int> TypesOfChoice(const BlockInstance& in, const BlockPrices& prices, const BlockQuery& query,
+                               const BlockPoint& point);
 
 }  // namespace dilemma

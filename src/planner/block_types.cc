@@ -12,7 +12,7 @@ constexpr double kLossTolerance = 1e-10;
 }  // namespace
 
 // A knapsack over cells with the excesses rounded up: what it takes fits.
-void TypeChooser::AtBlock(const Block& block, double mu, Chosen& chosen) {
+void TypeChooser::AtBlock(const Block& block, const BlockPrices& prices, Chosen& chosen) {
   const int n = block.server, cells = in_.SlackCells(n, block.first, block.first + block.length) + 1;
   const int64_t cell = in_.cell[static_cast<size_t>(n)];
   value_.assign(static_cast<size_t>(cells), 0.0);
@@ -24,7 +24,8 @@ void TypeChooser::AtBlock(const Block& block, double mu, Chosen& chosen) {
     signed char* taken = &item_[static_cast<size_t>(i) * static_cast<size_t>(cells)];
     for (size_t t = 0; t < items.size(); ++t) {
       const int64_t shift = (items[t].excess + cell - 1) / cell;
-      const double priced = items[t].cost + mu * items[t].loss;
+      const double priced =
+          items[t].cost + prices.mu * items[t].loss + prices.Memory(n) * static_cast<double>(items[t].excess);
       for (int64_t c = shift; c < cells; ++c) {
         const double value = value_[static_cast<size_t>(c - shift)] + priced;
         if (value < next[static_cast<size_t>(c)]) {
@@ -53,33 +54,60 @@ void TypeChooser::AtBlock(const Block& block, double mu, Chosen& chosen) {
   if (busy > in_.busy_limit[static_cast<size_t>(n)]) chosen.cost = kNever;
 }
 
-TypeChooser::Chosen TypeChooser::At(double mu) {
+TypeChooser::Chosen TypeChooser::At(const BlockPrices& prices) {
   Chosen chosen;
   chosen.cost = 0;
   for (const Block& block : path_) {
-    AtBlock(block, mu, chosen);
+    AtBlock(block, prices, chosen);
     if (chosen.cost == kNever) break;
   }
   return chosen;
 }
 
+std::vector<int> TypeChooser::TypesOf(const Chosen& chosen) const {
+  std::vector<int> types;
+  for (const Block& block : path_)
+    for (int i = 0; i < block.length; ++i)
+      types.push_back(
+          in_.Items(block.first + i, block.server)[static_cast<size_t>(chosen.items[types.size()])].type);
+  return types;
+}
+
+double TypeChooser::UseAt(const BlockPrices& prices, std::vector<int64_t>& bytes, std::vector<int>& types) {
+  const Chosen chosen = At(prices);
+  bytes.assign(static_cast<size_t>(in_.servers), 0);
+  types.clear();
+  if (chosen.cost == kNever) return chosen.loss;
+  size_t unit = 0;
+  for (const Block& block : path_) {
+    const int n = block.server;
+    bytes[static_cast<size_t>(n)] +=
+        in_.stage[static_cast<size_t>(n)] + in_.LeastBytes(n, block.first, block.first + block.length);
+    for (int i = 0; i < block.length; ++i, ++unit)
+      bytes[static_cast<size_t>(n)] +=
+          in_.Items(block.first + i, n)[static_cast<size_t>(chosen.items[unit])].excess;
+  }
+  types = TypesOf(chosen);
+  return chosen.loss;
+}
+
 double TypeChooser::Choose(double mu, double limit, std::vector<int>& types) {
   Chosen best;
   const auto feasible = [](const Chosen& c) { return c.cost != kNever && c.loss <= 1 + kLossTolerance; };
-  Chosen here = At(mu);
+  Chosen here = At({mu, {}});
   if (here.cost >= limit && here.loss >= 1) return kNever;  // more quality would cost more
   if (feasible(here)) best = here;
   if (in_.has_budget && here.cost != kNever) {
     double low = feasible(here) ? mu * 0.25 : std::max(mu, 1e-12);
     double high = feasible(here) ? std::max(mu, 1e-12) : std::max(mu, 1e-12) * 16;
     if (!feasible(here)) {
-      here = At(high);
+      here = At({high, {}});
       if (!feasible(here)) return kNever;
       if (here.cost < best.cost) best = here;
     }
     for (int i = 0; i < kSteps && low > 0; ++i) {
       const double middle = std::sqrt(low * high);
-      here = At(middle);
+      here = At({middle, {}});
       if (feasible(here)) {
         if (here.cost < best.cost) best = here;
         high = middle;
@@ -89,11 +117,7 @@ double TypeChooser::Choose(double mu, double limit, std::vector<int>& types) {
     }
   }
   if (best.cost >= limit) return kNever;
-  types.clear();
-  size_t unit = 0;
-  for (const Block& block : path_)
-    for (int i = 0; i < block.length; ++i, ++unit)
-      types.push_back(in_.Items(block.first + i, block.server)[static_cast<size_t>(best.items[unit])].type);
+  types = TypesOf(best);
   return best.cost;
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "planner/block_instance.h"
+#include "planner/block_table.h"
 #include "planner/ng_paths.h"
 
 namespace dilemma {
@@ -15,16 +16,18 @@ class TypeChooser {
   // Bisection on the price of loss, beginning at `mu`; kNever where none was found below `limit`. `types` are
   // the Problem's. Always feasible, not always the best.
   double Choose(double mu, double limit, std::vector<int>& types);
-  // Loss of the cheapest types at this price.
-  double LossAt(double mu) { return At(mu).loss; }
+  // What the cheapest types at these prices lose, and take on each server (stages included).
+  double LossAt(double mu) { return At({mu, {}}).loss; }
+  double UseAt(const BlockPrices& prices, std::vector<int64_t>& bytes, std::vector<int>& types);
 
  private:
   struct Chosen {
     double cost = kNever, loss = 0;
     std::vector<int> items;  // [unit]
   };
-  Chosen At(double mu);
-  void AtBlock(const Block& block, double mu, Chosen& chosen);
+  Chosen At(const BlockPrices& prices);
+  void AtBlock(const Block& block, const BlockPrices& prices, Chosen& chosen);
+  std::vector<int> TypesOf(const Chosen& chosen) const;
 
   const BlockInstance& in_;
   const std::vector<Block>& path_;

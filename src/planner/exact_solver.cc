@@ -1,5 +1,6 @@
 #include "planner/exact_solver.h"
 
+#include "planner/any_solver.h"
 #include "planner/highs_solver.h"
 #include "planner/one_block_solver.h"
 
@@ -13,6 +14,8 @@ class ExactSolver : public Solver {
   SolveResult Solve(const Problem& problem, const SolveOptions& options) override {
     if (problem.one_block_per_server && problem.objective == Objective::kLatency)
       return SolveOneBlock(problem, options);
+    if (problem.objective == Objective::kLatency && AnySolverKnows(problem))
+      return SolveAny(problem, options);
     SolveResult result = MakeHighsSolver()->Solve(problem, options);
     result.method = "exact";
     return result;

@@ -27,8 +27,8 @@ constexpr double kWindow = 4e-3;  // how far above the bound the short searches 
 
 class OneBlock {
  public:
-  OneBlock(const Problem& problem, const SolveOptions& options)
-      : problem_(problem), options_(options), in_(problem), table_(in_) {}
+  OneBlock(const Problem& problem, const SolveOptions& options, bool short_search)
+      : problem_(problem), options_(options), short_search_(short_search), in_(problem), table_(in_) {}
 
   SolveResult Run() {
     result_.method = "exact";
@@ -48,7 +48,8 @@ class OneBlock {
     Raise(bound.bound());
     if (!Tighten(bound)) {
       if (incumbent_.cost == kNever && !FindFeasible()) return Finished();
-      if (!Proven() && !Stop()) Search(bound, kFirstWidth, kLastWidth, kNever);
+      if (!Proven() && !Stop() && !(short_search_ && incumbent_.cost != kNever))
+        Search(bound, kFirstWidth, kLastWidth, kNever);
     }
     return Finished();
   }
@@ -236,6 +237,7 @@ class OneBlock {
   const Stopwatch watch_;
   const Problem& problem_;
   const SolveOptions& options_;
+  const bool short_search_;
   const BlockInstance in_;
   BlockTable table_;
   Incumbent incumbent_;
@@ -247,8 +249,8 @@ class OneBlock {
 
 }  // namespace
 
-SolveResult SolveOneBlock(const Problem& problem, const SolveOptions& options) {
-  return OneBlock(problem, options).Run();
+SolveResult SolveOneBlock(const Problem& problem, const SolveOptions& options, bool short_search) {
+  return OneBlock(problem, options, short_search).Run();
 }
 
 }  // namespace dilemma

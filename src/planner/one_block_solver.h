@@ -5,6 +5,7 @@
 
 namespace dilemma {
 
-SolveResult SolveOneBlock(const Problem& problem, const SolveOptions& options);
+// With `short_search` it ends before the passes that only prove: for a good plan rather than a proof.
+SolveResult SolveOneBlock(const Problem& problem, const SolveOptions& options, bool short_search = false);
 
 }  // namespace dilemma

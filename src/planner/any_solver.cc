@@ -1,0 +1,182 @@
+#include "planner/any_solver.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "planner/any_bound.h"
+#include "planner/any_search.h"
+#include "planner/one_block_solver.h"
+#include "planner/validate.h"
+
+namespace dilemma {
+namespace {
+
+constexpr int kIterations = 400;
+constexpr size_t kFirstWidth = 256, kLastWidth = size_t{1} << 20, kWidening = 4;
+constexpr size_t kChoices = 512;
+constexpr double kWindow = 1e-2;
+
+class Any {
+ public:
+  Any(const Problem& problem, const SolveOptions& options)
+      : problem_(problem), options_(options), in_(problem), table_(in_) {}
+
+  SolveResult Run() {
+    result_.method = "exact";
+    if (in_.servers == 0) return Infeasible("no server can hold any unit");
+    TakeStart();
+    AnyBound bound(in_, table_, LooseEnds());
+    const auto found = [this](const auto& servers, const auto& types) { TryPlan(servers, types); };
+    const auto stop = [this] { return Stop(); };
+    if (!bound.Run(2, 0, found, stop)) return Infeasible("no way to cut the units into blocks fits");
+    const double guess = incumbent_.cost != kNever ? incumbent_.cost : bound.bound() * 1.3;
+    bound.Run(kIterations, guess, found, stop);
+    Raise(bound.bound());
+    if (!Proven()) Search(bound);
+    return Finished();
+  }
+
+ private:
+  bool Stop() {
+    if (!stopped_) stopped_ = watch_.Seconds() > options_.time_limit_s || (options_.stop && options_.stop());
+    return stopped_;
+  }
+  bool Proven() const { return lower_ >= incumbent_.cost * (1 - options_.gap); }
+
+  // A plan with one block per server is a plan.
+  void TakeStart() {
+    if (!options_.start.empty()) Take(options_.start);
+    Problem p = problem_;
+    p.one_block_per_server = true;
+    SolveOptions options = options_;
+    options.progress = nullptr;
+    options.gap = std::max(options.gap, 1e-3);
+    const SolveResult result = SolveOneBlock(p, options, /*short_search=*/true);
+    if (result.HasAssignment()) Take(result.assignment);
+  }
+
+  void Take(const Assignment& assignment) {
+    const Evaluation evaluation = Evaluate(problem_, assignment);
+    if (!evaluation.ok() || evaluation.objective_s >= incumbent_.cost) return;
+    result_.assignment = assignment;
+    incumbent_.cost = evaluation.objective_s;
+    incumbent_.server.clear();
+    Report();
+  }
+
+  Assignment ToAssignment(const std::vector<int>& servers, const std::vector<int>& types) const {
+    Assignment assignment;
+    for (size_t u = 0; u < servers.size(); ++u)
+      assignment.push_back({in_.server_of[static_cast<size_t>(servers[u])], types[u]});
+    return assignment;
+  }
+  void TryPlan(const std::vector<int>& servers, const std::vector<int>& types) {
+    Take(ToAssignment(servers, types));
+  }
+
+  PathEnds LooseEnds() const {
+    PathEnds ends{in_.first, in_.last};
+    for (int n = 0; in_.has_ring && n < in_.servers; ++n) {
+      double least = kNever;
+      for (int f = 0; f < in_.servers; ++f)
+        if (in_.MaxLength(f, 0) > 0) least = std::min(least, in_.Ring(n, f));
+      if (least != kNever) ends.last[static_cast<size_t>(n)] += least;
+    }
+    return ends;
+  }
+
+  void Search(const AnyBound& bound) {
+    AnySearch search(in_, table_, bound, incumbent_, [this] { return Stop(); });
+    double window = kWindow;
+    for (size_t width = kFirstWidth; width <= kLastWidth && !Stop() && !Proven();) {
+      const bool last = window > 1e3 || lower_ <= 0;
+      const double cutoff = last ? kNever : lower_ * (1 + window);
+      const bool complete = search.Pass(width, cutoff, options_.gap, kChoices);
+      if (!incumbent_.server.empty()) Take(ToAssignment(incumbent_.server, incumbent_.type));
+      Raise(search.bound());
+      if (complete && last && incumbent_.cost == kNever) {
+        Infeasible("a complete search found no plan that keeps every limit");
+        return;
+      }
+      if (complete && last) break;
+      if (search.out_of_memory()) break;
+      if (complete || incumbent_.cost == kNever) window *= 2;
+      if (!complete) width *= kWidening;
+    }
+  }
+
+  void Raise(double bound) {
+    lower_ = std::max(lower_, bound);
+    Report();
+  }
+  void Report() {
+    if (!options_.progress) return;
+    SolveProgress progress;
+    progress.seconds = watch_.Seconds();
+    progress.objective_s = incumbent_.cost;
+    progress.bound_s = std::min(lower_, incumbent_.cost);
+    if (incumbent_.cost != kNever && incumbent_.cost > 0)
+      progress.gap = 1 - progress.bound_s / incumbent_.cost;
+    options_.progress(progress);
+  }
+
+  SolveResult Infeasible(std::string reason) {
+    result_.status = SolveStatus::kInfeasible;
+    result_.reason = std::move(reason);
+    result_.bound_s = kNever;
+    result_.seconds = watch_.Seconds();
+    return result_;
+  }
+
+  SolveResult Finished() {
+    if (result_.status == SolveStatus::kInfeasible) return result_;
+    if (!incumbent_.server.empty()) result_.assignment = ToAssignment(incumbent_.server, incumbent_.type);
+    result_.bound_s = std::max(0.0, lower_);
+    if (result_.HasAssignment()) {
+      const Evaluation evaluation = Evaluate(problem_, result_.assignment);
+      if (evaluation.ok()) {
+        result_.objective_s = evaluation.objective_s;
+        result_.bound_s = std::min(result_.bound_s, result_.objective_s);
+        result_.gap = result_.objective_s > 0 ? 1 - result_.bound_s / result_.objective_s : 0;
+        const bool close = result_.gap <= options_.gap * (1 + 1e-6) + 1e-12;
+        result_.status = close ? SolveStatus::kOptimal : SolveStatus::kFeasible;
+      } else {
+        result_.reason = "the plan found does not keep every limit (a bug): " + evaluation.Text();
+        result_.assignment.clear();
+      }
+    }
+    if (result_.status != SolveStatus::kOptimal && result_.reason.empty())
+      result_.reason =
+          stopped_ ? "stopped before the proof was complete" : "the search reached its memory limit";
+    result_.seconds = watch_.Seconds();
+    return result_;
+  }
+
+  const Stopwatch watch_;
+  const Problem& problem_;
+  const SolveOptions& options_;
+  const BlockInstance in_;
+  BlockTable table_;
+  Incumbent incumbent_;
+  SolveResult result_;
+  double lower_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+bool AnySolverKnows(const Problem& p) {
+  const bool disk =
+      std::any_of(p.disk_bytes.begin(), p.disk_bytes.end(), [](int64_t b) { return b != kNoLimit; });
+  const bool busy =
+      std::any_of(p.busy_limit_s.begin(), p.busy_limit_s.end(), [](double s) { return std::isfinite(s); });
+  return !disk && !busy && p.max_servers == 0;
+}
+
+SolveResult SolveAny(const Problem& problem, const SolveOptions& options) {
+  return Any(problem, options).Run();
+}
+
+}  // namespace dilemma

@@ -1,5 +1,5 @@
-// The stand-in for OPT-350m (docs/opt.md): its topology with trained weights. Cut and quantized with k-quants,
-// it computes what the whole does; and it has learned something.
+// The stand-in for OPT-350m (docs/opt.md): its topology with trained weights. Cut and quantized with
+// k-quants, it computes what the whole does; and it has learned something.
 #include <algorithm>
 #include <cmath>
 

@@ -16,7 +16,7 @@ void AddStamp(v1::TokensEvent* event, int64_t received_ms, int64_t started_ms, i
   stamp->set_sent_ns(sent_ms * kMs);
 }
 
-v1::BatchRun Run(uint32_t position, uint32_t rows, bool sample) {
+v1::BatchRun BatchOf(uint32_t position, uint32_t rows, bool sample) {
   v1::BatchRun run;
   run.set_position(position);
   run.set_rows(rows);
@@ -29,11 +29,11 @@ TEST(StageTimesTest, ComputeQueueAndWireOfTwoStagesWhoseClocksDiffer) {
   v1::TokensEvent prompt;
   AddStamp(&prompt, 0, 0, 20, 21);
   AddStamp(&prompt, 1026, 1026, 1056, 1057);
-  keeper.Add(prompt, Run(0, 8, true));
+  keeper.Add(prompt, BatchOf(0, 8, true));
   v1::TokensEvent decode;
   AddStamp(&decode, 60, 61, 64, 66);          // b sent the token at 57: 3 ms on the way
   AddStamp(&decode, 1071, 1071, 1078, 1078);  // a sent at 66: 5 ms
-  keeper.Add(decode, Run(8, 1, true));
+  keeper.Add(decode, BatchOf(8, 1, true));
   const auto times = keeper.Summary();
   ASSERT_EQ(times.size(), 2u);
   EXPECT_EQ(times[0].server, "a");
@@ -51,9 +51,9 @@ TEST(StageTimesTest, ChunksOfThePromptAddUpAndBadEventsCountNothing) {
   StageTimeKeeper keeper({"a"}, {0}, 8);
   v1::TokensEvent chunk;
   AddStamp(&chunk, 0, 0, 10, 10);
-  keeper.Add(chunk, Run(0, 4, false));
-  keeper.Add(chunk, Run(4, 4, true));
-  keeper.Add(v1::TokensEvent(), Run(8, 1, true));  // no stamps
+  keeper.Add(chunk, BatchOf(0, 4, false));
+  keeper.Add(chunk, BatchOf(4, 4, true));
+  keeper.Add(v1::TokensEvent(), BatchOf(8, 1, true));  // no stamps
   EXPECT_NEAR(keeper.Summary()[0].prefill_compute_s, 20e-3, 1e-9);
   EXPECT_EQ(keeper.Summary()[0].decode_compute_s, 0);
 }

@@ -58,5 +58,7 @@ void AddEmulate(Program& program);
 void AddDemo(Program& program);
 void AddReport(Program& program);
 void AddEval(Program& program);
+void AddSensitivity(Program& program);
+void AddDistill(Program& program);
 
 }  // namespace dilemma::cli

@@ -29,6 +29,8 @@ int Main(int argc, char** argv) {
   AddRun(program);
   AddReport(program);
   AddEval(program);
+  AddSensitivity(program);
+  AddDistill(program);
   try {
     program.app.parse(argc, argv);
   } catch (const CLI::ParseError& parse_error) {

@@ -64,7 +64,8 @@ Contents ListTensors(const ModelInfo& model, int first_unit, int last_unit, std:
   return contents;
 }
 
-absl::StatusOr<std::string> Convert(const ModelInfo& model, const Item& item) {
+absl::StatusOr<std::string> Convert(const ModelInfo& model, const Item& item, const TensorBytes& bytes_of) {
+  if (bytes_of && item.source->quantizable) return bytes_of(*item.source, item.type);
   ASSIGN_OR_RETURN(std::string bytes, ReadTensorBytes(model.path, *item.source));
   if (item.type == item.source->type) return bytes;
   const int64_t row = item.source->shape[0];
@@ -75,13 +76,15 @@ absl::StatusOr<std::string> Convert(const ModelInfo& model, const Item& item) {
 }
 
 absl::StatusOr<ShardInfo> Write(const ModelInfo& model, const Contents& contents, GgufOutput& output,
-                                const std::filesystem::path& path, const Progress& progress) {
+                                const std::filesystem::path& path, const Progress& progress,
+                                const TensorBytes& bytes_of = nullptr) {
   const int total = static_cast<int>(contents.items.size());
   for (const Item& item : contents.items) output.Declare(*item.source, item.name, item.type);
   RETURN_IF_ERROR(output.Start(path));
   for (int i = 0; i < total; ++i) {
     if (progress && !progress(i, total)) return absl::CancelledError("cancelled");
-    ASSIGN_OR_RETURN(const std::string bytes, Convert(model, contents.items[static_cast<size_t>(i)]));
+    ASSIGN_OR_RETURN(const std::string bytes,
+                     Convert(model, contents.items[static_cast<size_t>(i)], bytes_of));
     RETURN_IF_ERROR(output.Append(bytes));
   }
   RETURN_IF_ERROR(output.Finish());
@@ -96,7 +99,7 @@ absl::StatusOr<ShardInfo> Write(const ModelInfo& model, const Contents& contents
 
 absl::StatusOr<ShardInfo> WriteShard(const ModelInfo& model, int first_unit, int last_unit,
                                      std::span<const TypeMix> types, const std::filesystem::path& path,
-                                     const Progress& progress) {
+                                     const Progress& progress, const TensorBytes& bytes) {
   RETURN_IF_ERROR(CheckRequest(model, first_unit, last_unit, types));
   ASSIGN_OR_RETURN(const GgufFile source, GgufFile::Open(model.path));
   const Contents contents = ListTensors(model, first_unit, last_unit, types);
@@ -106,7 +109,7 @@ absl::StatusOr<ShardInfo> WriteShard(const ModelInfo& model, int first_unit, int
   output.SetString("tokenizer.ggml.model", "no_vocab");
   output.SetInteger(model.arch + ".vocab_size", static_cast<uint32_t>(model.n_vocab));
   output.SetInteger(model.arch + ".block_count", static_cast<uint32_t>(contents.layers));
-  return Write(model, contents, output, path, progress);
+  return Write(model, contents, output, path, progress, bytes);
 }
 
 absl::StatusOr<ShardInfo> WriteWhole(const ModelInfo& model, std::span<const TypeMix> types,
@@ -117,6 +120,22 @@ absl::StatusOr<ShardInfo> WriteWhole(const ModelInfo& model, std::span<const Typ
   GgufOutput output(source.context());
   output.RemoveKeys("general.file_type");
   return Write(model, ListTensors(model, 0, last, types), output, path, progress);
+}
+
+absl::StatusOr<ShardInfo> WriteWholeFrom(const ModelInfo& model, std::span<const TypeMix> types,
+                                         const TensorBytes& bytes, bool tied,
+                                         const std::filesystem::path& path, const Progress& progress) {
+  const int last = static_cast<int>(model.units.size()) - 1;
+  RETURN_IF_ERROR(CheckRequest(model, 0, last, types));
+  if (tied && (!model.tied_head || types.front().For("token_embd") != types.back().For("output"))) {
+    return InvalidArgument("embedding and head cannot share a matrix: they have different weights or types");
+  }
+  ASSIGN_OR_RETURN(const GgufFile source, GgufFile::Open(model.path));
+  GgufOutput output(source.context());
+  output.RemoveKeys("general.file_type");
+  Contents contents = ListTensors(model, 0, last, types);
+  if (tied) std::erase_if(contents.items, [](const Item& item) { return item.name == "output.weight"; });
+  return Write(model, contents, output, path, progress, bytes);
 }
 
 }  // namespace dilemma

@@ -24,17 +24,27 @@ struct ShardInfo {
 // Called with tensors done and all; returning false cancels (kCancelled, nothing left behind).
 using Progress = std::function<bool(int done, int total)>;
 
+// The bytes of a tensor in a type, where they do not come from ggml's own quantization of the source.
+using TensorBytes = std::function<absl::StatusOr<std::string>(const TensorInfo& tensor, TensorType type)>;
+
 // Quantizes units [first_unit, last_unit] of the model to `types` (one a unit) and writes them to `path`
 // (beside, then renamed). A tensor whose source type is already the wanted one is copied as it is.
-// Deterministic: same input, same bytes.
+// Deterministic: same input, same bytes. `bytes`, where given, takes the place of quantization.
 absl::StatusOr<ShardInfo> WriteShard(const ModelInfo& model, int first_unit, int last_unit,
                                      std::span<const TypeMix> types, const std::filesystem::path& path,
-                                     const Progress& progress = nullptr);
+                                     const Progress& progress = nullptr, const TensorBytes& bytes = nullptr);
 
 // The whole model at the same types in one GGUF with its tokenizer, head and embedding apart: what a chain of
 // shards must equal.
 absl::StatusOr<ShardInfo> WriteWhole(const ModelInfo& model, std::span<const TypeMix> types,
                                      const std::filesystem::path& path, const Progress& progress = nullptr);
+
+// As WriteWhole, with the quantizable tensors' bytes from `bytes`. `tied`: embedding and head share one
+// matrix (the embedding's), as in a source whose head is tied; their types must be the same.
+absl::StatusOr<ShardInfo> WriteWholeFrom(const ModelInfo& model, std::span<const TypeMix> types,
+                                         const TensorBytes& bytes, bool tied,
+                                         const std::filesystem::path& path,
+                                         const Progress& progress = nullptr);
 
 // A shard for timing: `layers` copies of the shapes of the model's first layer (embedding / head where asked)
 // at `type`, filled with pseudo-random weights of plausible size. Carries no weights of the model, so a

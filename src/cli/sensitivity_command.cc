@@ -1,0 +1,104 @@
+#include "base/interrupt.h"
+#include "base/table.h"
+#include "base/units.h"
+#include "cli/command.h"
+#include "distill/sensitivity.h"
+#include "engine/tokenizer.h"
+#include "evaluation/text.h"
+#include "model/gguf_reader.h"
+#include "quality/quality.h"
+#include "quantizer/weight_loss.h"
+
+namespace dilemma::cli {
+namespace {
+
+struct Options {
+  std::string model, text, output = "quality.json", loss = "measured";
+  int64_t windows = 32, window = 512;
+  uint32_t seed = 1;
+  SensitivityOptions measured;
+};
+
+absl::StatusOr<QualityTable> Measure(const ModelInfo& model, const Options& options) {
+  if (options.text.empty())
+    return InvalidArgument("--calib is needed for --loss measured: a text file or a SQuAD file");
+  ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Load(options.model));
+  ASSIGN_OR_RETURN(const auto documents, ReadDocuments(options.text));
+  ASSIGN_OR_RETURN(const auto windows,
+                   MakeWindows(documents, *tokenizer,
+                               {.window = options.window, .count = options.windows, .seed = options.seed}));
+  SensitivityOptions measured = options.measured;
+  measured.work_file = options.output + ".part";
+  ProgressLine line("measuring sensitivity");
+  ASSIGN_OR_RETURN(QualityTable table,
+                   MeasureSensitivity(model, windows, measured, [&](const SensitivityEvent& event) {
+                     line.Update(static_cast<double>(event.done) / event.total, event.unit);
+                     return !Interrupted();
+                   }));
+  std::error_code ignored;
+  std::filesystem::remove(measured.work_file, ignored);
+  return table;
+}
+
+absl::Status Run(const Program& program, const Options& options) {
+  ASSIGN_OR_RETURN(const ModelInfo model, ReadModel(options.model));
+  QualityTable table;
+  if (options.loss == "weight") {
+    ProgressLine line("comparing weights");
+    ASSIGN_OR_RETURN(table, WeightLoss(model, {}, [&](int done, int total) {
+                       line.Update(static_cast<double>(done) / total, "");
+                       return !Interrupted();
+                     }));
+  } else {
+    ASSIGN_OR_RETURN(table, Measure(model, options));
+  }
+  const Json json = QualityToJson(table);
+  RETURN_IF_ERROR(WriteJson(options.output, json));
+  if (program.json) {
+    PrintJson(json);
+    return absl::OkStatus();
+  }
+  Table printed({"unit", "choice", ">bytes", ">loss"});
+  for (const UnitQuality& unit : table.units) {
+    for (const Choice& choice : unit.choices) {
+      printed.Add(
+          {unit.unit, choice.mix.ToString(), FormatBytes(choice.bytes), fmt::format("{:.3g}", choice.loss)});
+    }
+  }
+  Print(printed.ToString() +
+        fmt::format("\nwritten to {}; give it to `dilemma plan --quality`\n", options.output));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddSensitivity(Program& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      AddCommand(program, "sensitivity", "Measure what each unit of a model loses at each tensor type",
+                 "dilemma sensitivity model.gguf --calib text.txt -o quality.json",
+                 [&program, options] { return Run(program, *options); });
+  command->add_option("model", options->model, "The GGUF file")->required();
+  command->add_option("--calib", options->text,
+                      "Calibration text: a text file, a folder of them, or a SQuAD file");
+  command
+      ->add_option(
+          "--loss", options->loss,
+          "measured: nats of KL at the model's output; weight: the paper's weight difference, no text")
+      ->check(CLI::IsMember({"measured", "weight"}))
+      ->capture_default_str();
+  command->add_option("--output,-o", options->output, "The quality file")->capture_default_str();
+  command->add_option("--windows", options->windows, "Windows of the text, spread at random")
+      ->check(CLI::Range(4, 4096))
+      ->capture_default_str();
+  command->add_option("--window", options->window, "Tokens in one")
+      ->check(CLI::Range(16, 4096))
+      ->capture_default_str();
+  command->add_option("--probe-windows", options->measured.probe_windows, "Of them for end-to-end KL")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  command->add_option("--seed", options->seed, "Which windows are drawn")->capture_default_str();
+  command->add_option("--threads", options->measured.threads, "0: all cores")->capture_default_str();
+}
+
+}  // namespace dilemma::cli

@@ -1,0 +1,398 @@
+#include "distill/distill.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <thread>
+
+#include "base/file.h"
+#include "base/status.h"
+#include "distill/calibration.h"
+#include "distill/linear_distiller.h"
+#include "model/gguf_reader.h"
+#include "quantizer/tensor_codec.h"
+
+namespace dilemma {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What a layer's matrices may choose from.
+constexpr LinearRecipe kRecipes[] = {{0.05, 0.5}, {0.15, 0.5}, {0.4, 0.5}, {1.0, 0.5}, {0.15, 0}, {1.0, 0}};
+
+absl::StatusOr<Matrix> ReadWeights(const ModelInfo& model, const TensorInfo& tensor) {
+  ASSIGN_OR_RETURN(const std::string bytes, ReadTensorBytes(model.path, tensor));
+  const std::vector<float> values = Dequantize(bytes, tensor.type, tensor.shape[0]);
+  return Matrix(MatrixView(values.data(), tensor.rows(), tensor.shape[0]));
+}
+
+Matrix Decode(std::string_view bytes, TensorType type, int64_t columns) {
+  const std::vector<float> values = Dequantize(bytes, type, columns);
+  return MatrixView(values.data(), static_cast<int64_t>(values.size()) / columns, columns);
+}
+
+std::span<const float> View(const Matrix& matrix) {
+  return {matrix.data(), static_cast<size_t>(matrix.size())};
+}
+
+class Distiller {
+ public:
+  Distiller(const ModelInfo& model, std::span<const TypeMix> types,
+            std::span<const std::vector<int32_t>> windows, const DistillOptions& options, TempDir dir)
+      : model_(model), types_(types), windows_(windows), options_(options), dir_(std::move(dir)) {
+    threads_ = options.threads > 0 ? options.threads
+                                   : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    rows_ = LongestWindow(windows);
+    period_ = options.held_out > 0 ? std::max(2, static_cast<int>(1 / options.held_out + 0.5)) : 1 << 30;
+    tied_ = model.tied_head && types.front().For("token_embd") == types.back().For("output");
+  }
+
+  absl::StatusOr<ShardInfo> Run(const fs::path& path, const DistillProgress& progress) {
+    progress_ = progress;
+    RETURN_IF_ERROR(StartTeacher());
+    RETURN_IF_ERROR(DoEmbedding());
+    const int layers = static_cast<int>(model_.n_layer);
+    for (int u = 1; u <= layers; ++u) RETURN_IF_ERROR(DoLayer(u));
+    if (!tied_) RETURN_IF_ERROR(DoHead());
+    return WriteWholeFrom(
+        model_, types_, [this](const TensorInfo& tensor, TensorType) { return BytesOf(tensor); }, tied_,
+        path);
+  }
+
+ private:
+  const Unit& UnitAt(int u) const { return model_.units[static_cast<size_t>(u)]; }
+  TensorType TypeOf(int u, const TensorInfo& tensor) const {
+    return types_[static_cast<size_t>(u)].For(TensorRole(tensor.name));
+  }
+
+  absl::StatusOr<std::string> BytesOf(const TensorInfo& tensor) const {
+    const auto found = bytes_.find(tensor.name);
+    if (found == bytes_.end()) return Internal("{} was not distilled", tensor.name);
+    return found->second;
+  }
+
+  absl::Status Report(int u, const std::string& note) {
+    const DistillEvent event = {u + 1, static_cast<int>(model_.units.size()), UnitAt(u).Label(), note};
+    if (progress_ && !progress_(event)) return absl::CancelledError("interrupted");
+    return absl::OkStatus();
+  }
+
+  // --- finished units on disk ---
+  fs::path KeptPath(int u) const { return options_.work_dir / fmt::format("unit-{}.bin", u); }
+
+  // Takes the unit's matrices from work_dir; false where they are not there.
+  bool TakeUp(int u) {
+    if (options_.work_dir.empty()) return false;
+    const auto kept = ReadFile(KeptPath(u));
+    if (!kept.ok()) return false;
+    size_t at = 0;
+    std::map<std::string, std::string> found;
+    for (const TensorInfo& tensor : UnitAt(u).tensors) {
+      if (!tensor.quantizable) continue;
+      const auto size = static_cast<size_t>(RowBytes(TypeOf(u, tensor), tensor.shape[0]) * tensor.rows());
+      if (at + size > kept->size()) return false;
+      found[tensor.name] = kept->substr(at, size);
+      at += size;
+    }
+    if (at != kept->size()) return false;
+    bytes_.merge(found);
+    return true;
+  }
+
+  absl::Status Keep(int u) {
+    if (options_.work_dir.empty()) return absl::OkStatus();
+    std::string all;
+    for (const TensorInfo& tensor : UnitAt(u).tensors) {
+      if (tensor.quantizable) all += bytes_.at(tensor.name);
+    }
+    return WriteFileAtomically(KeptPath(u), all);
+  }
+
+  // --- moments ---
+  bool HeldOut(size_t window) const { return static_cast<int>(window) % period_ == period_ - 1; }
+
+  struct Split {
+    Moments train, held_out;
+  };
+
+  // Moments of a group's inputs, each thread's windows apart and then together.
+  absl::StatusOr<Split> Measure(Crew& teacher, Crew& student, int group) {
+    std::vector<Split> parts(static_cast<size_t>(teacher.threads()));
+    const int64_t columns = teacher.groups()[static_cast<size_t>(group)].columns;
+    RETURN_IF_ERROR(
+        ForEachWindow(windows_.size(), teacher.threads(), [&](int thread, size_t w) -> absl::Status {
+          ASSIGN_OR_RETURN(const auto x, teacher.probe(thread).InputOf(teacher_[w], group));
+          const std::vector<float> wanted(x.begin(), x.end());
+          const auto carried = teacher.probe(thread).Residual();
+          std::vector<float> lacking(carried.begin(), carried.end());
+          ASSIGN_OR_RETURN(const auto y, student.probe(thread).InputOf(student_[w], group));
+          const auto got = student.probe(thread).Residual();
+          for (size_t i = 0; i < lacking.size(); ++i) lacking[i] -= got[i];
+          Split& part = parts[static_cast<size_t>(thread)];
+          (HeldOut(w) ? part.held_out : part.train).Add(wanted, y, lacking, columns, model_.n_embd);
+          return absl::OkStatus();
+        }));
+    for (size_t t = 1; t < parts.size(); ++t) {
+      parts[0].train.Merge(parts[t].train);
+      parts[0].held_out.Merge(parts[t].held_out);
+    }
+    parts[0].train.Average();
+    parts[0].held_out.Average();
+    return std::move(parts[0]);
+  }
+
+  // --- units ---
+  absl::Status StartTeacher() {
+    ASSIGN_OR_RETURN(const TypeMix wide, TypeMix::Parse("f32"));
+    const fs::path path = dir_.path() / "embedding.gguf";
+    RETURN_IF_ERROR(WriteShard(model_, 0, 0, {&wide, 1}, path).status());
+    ASSIGN_OR_RETURN(teacher_, Embed(path, windows_, threads_));
+    return absl::OkStatus();
+  }
+
+  // Second moments of the head's input, from the teacher alone.
+  absl::StatusOr<Split> HeadMoments() {
+    const HiddenStates start = teacher_;
+    for (int u = 1; u <= static_cast<int>(model_.n_layer); ++u) {
+      ASSIGN_OR_RETURN(Crew layer, LoadTeacherUnit(model_, u, rows_, threads_, teacher_path_));
+      RETURN_IF_ERROR(MoveOn(layer, teacher_));
+    }
+    ASSIGN_OR_RETURN(Crew head, LoadHead());
+    student_ = teacher_;
+    absl::StatusOr<Split> split = Measure(head, head, 0);
+    teacher_ = start;
+    return split;
+  }
+
+  // The probe's own matrix is never run: its norm is.
+  absl::StatusOr<Crew> LoadHead() {
+    const int last = static_cast<int>(model_.units.size()) - 1;
+    const TypeMix mix = {UnitAt(last).tensors.back().type, {}};
+    const fs::path path = dir_.path() / "head.gguf";
+    RETURN_IF_ERROR(WriteShard(model_, last, last, {&mix, 1}, path).status());
+    return Crew::Load(path, rows_, threads_);
+  }
+
+  absl::Status DoEmbedding() {
+    const bool kept = TakeUp(0);
+    if (!kept) {
+      for (const TensorInfo& tensor : UnitAt(0).tensors) {
+        if (tensor.quantizable) RETURN_IF_ERROR(DoEmbeddingMatrix(tensor));
+      }
+      RETURN_IF_ERROR(Keep(0));
+    }
+    const fs::path path = dir_.path() / "embedding.gguf";
+    const auto bytes = [this](const TensorInfo& tensor, TensorType) { return BytesOf(tensor); };
+    RETURN_IF_ERROR(WriteShard(model_, 0, 0, types_.subspan(0, 1), path, nullptr, bytes).status());
+    ASSIGN_OR_RETURN(student_, Embed(path, windows_, threads_));
+    return Report(0, kept ? "taken up" : "");
+  }
+
+  // A tied matrix serves both ends: its rows are looked up, where every column counts alike, and multiplied
+  // with the head's input. Damping of the size of the moments stands for the former.
+  absl::Status DoEmbeddingMatrix(const TensorInfo& tensor) {
+    const TensorType type = TypeOf(0, tensor);
+    if (!IsQuantized(type) || type == tensor.type) return CopyOrWiden(tensor, type);
+    ASSIGN_OR_RETURN(const Matrix weights, ReadWeights(model_, tensor));
+    if (!tied_ || tensor.name != "token_embd.weight") {
+      const std::vector<float> ones(static_cast<size_t>(weights.cols()), 1.0F);
+      ASSIGN_OR_RETURN(QuantizedMatrix result, RoundWithImportance(weights, ones, type));
+      bytes_[tensor.name] = std::move(result.bytes);
+      return absl::OkStatus();
+    }
+    ASSIGN_OR_RETURN(const Split split, HeadMoments());
+    const Matrix& h = split.train.student;
+    if (options_.method == DistillMethod::kDistil) {
+      ASSIGN_OR_RETURN(const SweepPlan plan, PlanSweep(h, 1.0, static_cast<int>(BlockSize(type))));
+      ASSIGN_OR_RETURN(QuantizedMatrix result, Sweep(weights, plan, type));
+      bytes_[tensor.name] = std::move(result.bytes);
+      return absl::OkStatus();
+    }
+    Eigen::VectorXf importance = h.diagonal();
+    importance.array() += importance.mean();
+    ASSIGN_OR_RETURN(
+        QuantizedMatrix result,
+        RoundWithImportance(weights, {importance.data(), static_cast<size_t>(importance.size())}, type));
+    bytes_[tensor.name] = std::move(result.bytes);
+    return absl::OkStatus();
+  }
+
+  // F16, F32, or the source's own type: nothing to distil.
+  absl::Status CopyOrWiden(const TensorInfo& tensor, TensorType type) {
+    ASSIGN_OR_RETURN(std::string bytes, ReadTensorBytes(model_.path, tensor));
+    if (type != tensor.type) {
+      ASSIGN_OR_RETURN(bytes,
+                       Quantize(Dequantize(bytes, tensor.type, tensor.shape[0]), type, tensor.shape[0]));
+    }
+    bytes_[tensor.name] = std::move(bytes);
+    return absl::OkStatus();
+  }
+
+  const TensorInfo* FindTensor(int u, const std::string& name_in_shard) const {
+    const std::string rest =
+        name_in_shard.starts_with("blk.") ? name_in_shard.substr(name_in_shard.find('.', 4)) : name_in_shard;
+    for (const TensorInfo& tensor : UnitAt(u).tensors) {
+      if (tensor.name == name_in_shard || (tensor.name.starts_with("blk.") && tensor.name.ends_with(rest)))
+        return &tensor;
+    }
+    return nullptr;
+  }
+
+  absl::Status DoLayer(int u) {
+    ASSIGN_OR_RETURN(Crew teacher, LoadTeacherUnit(model_, u, rows_, threads_, teacher_path_));
+    ASSIGN_OR_RETURN(Crew student, Crew::Load(teacher_path_, rows_, threads_));
+    std::string note;
+    const bool kept = TakeUp(u);
+    for (int g = 0; g < static_cast<int>(teacher.groups().size()) && !kept; ++g) {
+      RETURN_IF_ERROR(DoGroup(u, g, teacher, student, note));
+    }
+    if (kept) {
+      note = "taken up";
+      for (const LinearGroup& group : teacher.groups()) {
+        for (const std::string& name : group.tensors) {
+          const TensorInfo* tensor = FindTensor(u, name);
+          const Matrix values = Decode(bytes_.at(tensor->name), TypeOf(u, *tensor), tensor->shape[0]);
+          RETURN_IF_ERROR(student.SetTensor(name, View(values)));
+        }
+      }
+    } else {
+      RETURN_IF_ERROR(Keep(u));
+    }
+    RETURN_IF_ERROR(MoveOn(teacher, teacher_));
+    RETURN_IF_ERROR(MoveOn(student, student_));
+    return Report(u, note);
+  }
+
+  absl::Status DoGroup(int u, int g, Crew& teacher, Crew& student, std::string& note) {
+    std::vector<Matrix> weights;
+    std::vector<LinearTask> tasks;
+    const auto& names = teacher.groups()[static_cast<size_t>(g)].tensors;
+    weights.reserve(names.size());
+    for (const std::string& name : names) {
+      const TensorInfo* tensor = FindTensor(u, name);
+      if (tensor == nullptr) return Internal("{} is not in {}", name, UnitAt(u).Label());
+      const TensorType type = TypeOf(u, *tensor);
+      if (!IsQuantized(type) || type == tensor->type) {
+        RETURN_IF_ERROR(CopyOrWiden(*tensor, type));
+        continue;
+      }
+      ASSIGN_OR_RETURN(Matrix matrix, ReadWeights(model_, *tensor));
+      weights.push_back(std::move(matrix));
+      tasks.push_back({tensor->name, &weights.back(), type});
+    }
+    if (tasks.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const Split split, Measure(teacher, student, g));
+    ASSIGN_OR_RETURN(LinearResult result, Quantized(tasks, split));
+    for (size_t t = 0; t < tasks.size(); ++t) {
+      const std::string role = TensorRole(tasks[t].name);
+      for (const std::string& name : names) {
+        if (TensorRole(name) == role)
+          RETURN_IF_ERROR(student.SetTensor(name, View(result.matrices[t].values)));
+      }
+      bytes_[tasks[t].name] = std::move(result.matrices[t].bytes);
+    }
+    note += fmt::format("{}{} {:.2f}/{:.1f}", note.empty() ? "" : ", ", TensorRole(tasks.front().name),
+                        result.recipe.damping, result.recipe.correction);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<LinearResult> Quantized(std::span<const LinearTask> tasks, const Split& split) {
+    if (options_.method == DistillMethod::kDistil) {
+      return DistilLinear(tasks, split.train, split.held_out.rows > 0 ? split.held_out : split.train,
+                          kRecipes);
+    }
+    LinearResult result;
+    Eigen::VectorXf importance = split.train.student.diagonal();
+    importance.array() += 1e-3F * importance.mean();
+    for (const LinearTask& task : tasks) {
+      ASSIGN_OR_RETURN(
+          QuantizedMatrix matrix,
+          RoundWithImportance(*task.weights, {importance.data(), static_cast<size_t>(importance.size())},
+                              task.type));
+      result.matrices.push_back(std::move(matrix));
+    }
+    return result;
+  }
+
+  absl::Status DoHead() {
+    const int last = static_cast<int>(model_.units.size()) - 1;
+    const bool kept = TakeUp(last);
+    if (!kept) {
+      ASSIGN_OR_RETURN(Crew head, LoadHead());
+      for (int g = 0; g < static_cast<int>(head.groups().size()); ++g)
+        RETURN_IF_ERROR(DoHeadGroup(last, g, head));
+      RETURN_IF_ERROR(Keep(last));
+    }
+    return Report(last, kept ? "taken up" : "");
+  }
+
+  absl::Status DoHeadGroup(int u, int g, Crew& head) {
+    const TensorInfo* tensor = FindTensor(u, head.groups()[static_cast<size_t>(g)].tensors.front());
+    if (tensor == nullptr) return Internal("the head has no tensor of its own");
+    const TensorType type = TypeOf(u, *tensor);
+    if (!IsQuantized(type) || type == tensor->type) return CopyOrWiden(*tensor, type);
+    ASSIGN_OR_RETURN(const Matrix weights, ReadWeights(model_, *tensor));
+    const LinearTask task = {tensor->name, &weights, type};
+    ASSIGN_OR_RETURN(const Split split, Measure(head, head, g));
+    ASSIGN_OR_RETURN(LinearResult result, Quantized({&task, 1}, split));
+    bytes_[tensor->name] = std::move(result.matrices[0].bytes);
+    return absl::OkStatus();
+  }
+
+  const ModelInfo& model_;
+  std::span<const TypeMix> types_;
+  std::span<const std::vector<int32_t>> windows_;
+  const DistillOptions& options_;
+  TempDir dir_;
+  fs::path teacher_path_ = dir_.path() / "teacher.gguf";
+  DistillProgress progress_;
+  int threads_ = 1;
+  int64_t rows_ = 0;
+  int period_ = 4;
+  bool tied_ = false;
+  HiddenStates teacher_, student_;
+  std::map<std::string, std::string> bytes_;  // of the finished matrices, by their names in the model
+};
+
+absl::Status CheckTypes(const ModelInfo& model, std::span<const TypeMix> types) {
+  if (types.size() != model.units.size()) {
+    return InvalidArgument("{} type mixes for {} units", types.size(), model.units.size());
+  }
+  for (size_t u = 0; u < types.size(); ++u) RETURN_IF_ERROR(UnitBytes(model.units[u], types[u]).status());
+  return absl::OkStatus();
+}
+
+// A folder for exactly this job, so that nothing else is taken up.
+std::string JobName(const ModelInfo& model, std::span<const TypeMix> types,
+                    std::span<const std::vector<int32_t>> windows, const DistillOptions& options) {
+  std::string text = fmt::format("1 {} {} {} {}", model.name, model.file_bytes,
+                                 static_cast<int>(options.method), options.held_out);
+  for (const TypeMix& mix : types) text += " " + mix.ToString();
+  for (const std::vector<int32_t>& window : windows) {
+    text.append(reinterpret_cast<const char*>(window.data()), window.size() * sizeof(int32_t));
+    text += ";";
+  }
+  return Sha256(text).substr(0, 16);
+}
+
+}  // namespace
+
+absl::StatusOr<ShardInfo> Distill(const ModelInfo& model, std::span<const TypeMix> types,
+                                  std::span<const std::vector<int32_t>> windows,
+                                  const DistillOptions& options, const fs::path& path,
+                                  const DistillProgress& progress) {
+  RETURN_IF_ERROR(CheckTypes(model, types));
+  RETURN_IF_ERROR(CheckWindows(model, windows));
+  ASSIGN_OR_RETURN(TempDir dir, TempDir::Create("dilemma-distill"));
+  DistillOptions own = options;
+  if (!own.work_dir.empty()) {
+    own.work_dir /= JobName(model, types, windows, options);
+    std::error_code error;
+    fs::create_directories(own.work_dir, error);
+    if (error)
+      return FailedPrecondition("cannot make the folder '{}': {}", own.work_dir.string(), error.message());
+  }
+  return Distiller(model, types, windows, own, std::move(dir)).Run(path, progress);
+}
+
+}  // namespace dilemma

@@ -1,0 +1,143 @@
+#include "distill/distill.h"
+
+#include <random>
+
+#include "base/file.h"
+#include "base/status.h"
+#include "distill/mixes.h"
+#include "distill/sensitivity.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "model/gguf_file.h"
+#include "model/gguf_reader.h"
+
+namespace dilemma {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Two layers of the real model's shapes with random weights: everything is there, and runs are short.
+class DistillTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const fs::path path = CacheDir() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf";
+    if (!fs::exists(path)) {
+      GTEST_SKIP() << "the model is not there; scripts/model.sh fetches it to " << path.string();
+    }
+    auto shape = *MakeProbeShape(*ReadModel(path));
+    shape.layers = 2;
+    shape.embedding = shape.head = true;
+    shape.mix = "q8_0";
+    ASSERT_TRUE(WriteProbeShard(shape, Path("teacher.gguf")).ok());
+    model_ = *ReadModel(Path("teacher.gguf"));
+    std::mt19937 random(1);
+    for (int w = 0; w < 6; ++w) {
+      windows_.emplace_back();
+      for (int i = 0; i < 24; ++i) windows_.back().push_back(static_cast<int32_t>(random() % 49152));
+    }
+    types_.assign(4, *TypeMix::Parse("iq4_nl+ffn_down=q5_0"));
+    types_.front() = types_.back() = *TypeMix::Parse("q8_0");  // the source's type: copied, which is fast
+  }
+  fs::path Path(const std::string& name) const { return dir_.path() / name; }
+
+  TempDir dir_ = *TempDir::Create("dilemma-distill-test");
+  ModelInfo model_;
+  std::vector<std::vector<int32_t>> windows_;
+  std::vector<TypeMix> types_;
+};
+
+TEST_F(DistillTest, WritesAModelInTheTypesAskedFor) {
+  const auto shard = Distill(model_, types_, windows_, {.method = DistillMethod::kImportance, .work_dir = {}},
+                             Path("student.gguf"));
+  ASSERT_TRUE(shard.ok()) << shard.status();
+  const auto student = ReadModel(Path("student.gguf"));
+  ASSERT_TRUE(student.ok()) << student.status();
+  for (size_t u = 0; u < student->units.size(); ++u) {
+    for (const TensorInfo& tensor : student->units[u].tensors) {
+      if (!tensor.quantizable) continue;
+      EXPECT_EQ(tensor.type, types_[u].For(TensorRole(tensor.name))) << tensor.name;
+    }
+  }
+}
+
+TEST_F(DistillTest, AnInterruptedRunGoesOnToTheSameBytes) {
+  const DistillOptions options = {.threads = 2, .work_dir = Path("work")};
+  const auto whole = Distill(model_, types_, windows_, {.threads = 2, .work_dir = {}}, Path("whole.gguf"));
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  const auto stopped = Distill(model_, types_, windows_, options, Path("resumed.gguf"),
+                               [](const DistillEvent& event) { return event.done < 2; });
+  EXPECT_EQ(stopped.status().code(), absl::StatusCode::kCancelled);
+  EXPECT_FALSE(fs::exists(Path("resumed.gguf")));
+  int taken_up = 0;
+  const auto resumed =
+      Distill(model_, types_, windows_, options, Path("resumed.gguf"), [&](const DistillEvent& event) {
+        taken_up += event.note == "taken up" ? 1 : 0;
+        return true;
+      });
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_EQ(taken_up, 2);
+  EXPECT_EQ(resumed->sha256, whole->sha256);
+}
+
+TEST_F(DistillTest, BadInputIsRefused) {
+  const fs::path path = Path("student.gguf");
+  EXPECT_FALSE(Distill(model_, types_, {}, {}, path).ok());
+  auto windows = windows_;
+  windows[2] = {};
+  EXPECT_FALSE(Distill(model_, types_, windows, {}, path).ok());
+  windows[2] = {1, 2, 49152};
+  EXPECT_FALSE(Distill(model_, types_, windows, {}, path).ok());
+  EXPECT_FALSE(Distill(model_, std::span(types_).subspan(1), windows_, {}, path).ok());
+  auto types = types_;
+  types[1] = *TypeMix::Parse("q4_k");  // rows of 576
+  EXPECT_FALSE(Distill(model_, types, windows_, {}, path).ok());
+  EXPECT_FALSE(fs::exists(path));
+}
+
+TEST_F(DistillTest, SensitivityIsATableForThePlanner) {
+  const SensitivityOptions options = {
+      .threads = 2, .probe_windows = 2, .probe_rows = 8, .work_file = Path("part")};
+  const auto stopped = MeasureSensitivity(model_, windows_, options,
+                                          [](const SensitivityEvent& event) { return event.done < 2; });
+  EXPECT_EQ(stopped.status().code(), absl::StatusCode::kCancelled);
+  const auto table = MeasureSensitivity(model_, windows_, options);
+  ASSERT_TRUE(table.ok()) << table.status();
+  const auto again = MeasureSensitivity(model_, windows_,
+                                        {.threads = 2, .probe_windows = 2, .probe_rows = 8, .work_file = {}});
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(QualityToJson(*table).dump(), QualityToJson(*again).dump());
+  ASSERT_EQ(table->units.size(), 4U);
+  for (size_t u = 0; u < 4; ++u) {
+    const auto& choices = table->units[u].choices;
+    ASSERT_GE(choices.size(), 3U);
+    for (size_t i = 1; i < choices.size(); ++i) {
+      EXPECT_LT(choices[i].bytes, choices[i - 1].bytes);
+      EXPECT_GE(choices[i].loss, choices[i - 1].loss);
+    }
+    for (const Choice& choice : choices) EXPECT_EQ(choice.bytes, *UnitBytes(model_.units[u], choice.mix));
+  }
+}
+
+TEST(MixesTest, KeepsTheConvexEdge) {
+  Unit unit;
+  for (const char* role : {"attn_q", "ffn_up"}) {
+    TensorInfo tensor;
+    tensor.name = fmt::format("blk.0.{}.weight", role);
+    tensor.shape = {64, 10, 1, 1};
+    tensor.quantizable = true;
+    unit.tensors.push_back(tensor);
+  }
+  const TensorType q8 = *ParseTensorType("q8_0"), q5 = *ParseTensorType("q5_0"),
+                   q4 = *ParseTensorType("q4_0");
+  const std::vector<GroupLoss> groups = {{{"attn_q"}, {{q8, 0.001}, {q5, 0.01}, {q4, 0.04}}},
+                                         {{"ffn_up"}, {{q8, 0.001}, {q5, 0.5}, {q4, 0.6}}}};
+  const auto mixes = MixesOf(unit, groups, 16);
+  std::vector<std::string> texts;
+  for (const Choice& choice : mixes) texts.push_back(choice.mix.ToString());
+  EXPECT_THAT(texts, testing::ElementsAre("q8_0", "q5_0+ffn_up=q8_0", "q4_0+ffn_up=q8_0", "q4_0"));
+  EXPECT_DOUBLE_EQ(mixes[1].loss, 0.011);
+  EXPECT_EQ(MixesOf(unit, groups, 2).size(), 2U);
+}
+
+}  // namespace
+}  // namespace dilemma

@@ -1,0 +1,39 @@
+// Measured sensitivity: what each unit loses at each type, in nats of KL divergence at the model's output.
+// The error that quantization makes at a group of matrices is measured with the full second moments of its
+// inputs and the real quantized bytes; the KL that goes with it is measured end to end at two types and
+// interpolated between and beyond them (log KL is linear in log error).
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "model/model.h"
+#include "quality/quality.h"
+
+namespace dilemma {
+
+struct SensitivityOptions {
+  int threads = 0;                  // 0: all cores
+  int probe_windows = 2;            // of the windows, for end-to-end KL; moments use all
+  int probe_rows = 128;             // positions of a window whose KL is taken, spread evenly
+  int max_choices = 16;             // mixes a unit keeps
+  std::filesystem::path work_file;  // finished units are kept here for the next run; empty: nowhere
+};
+
+struct SensitivityEvent {
+  int done = 0, total = 0;  // units
+  std::string unit;
+};
+using SensitivityProgress = std::function<bool(const SensitivityEvent&)>;
+
+// A table with, for each unit, the mixes of types on the lower convex edge of bytes against loss. Types on
+// whose grid the source lies are left out (OnSourceGrid). `windows`: the calibration text.
+absl::StatusOr<QualityTable> MeasureSensitivity(const ModelInfo& model,
+                                                std::span<const std::vector<int32_t>> windows,
+                                                const SensitivityOptions& options,
+                                                const SensitivityProgress& progress = nullptr);
+
+}  // namespace dilemma

@@ -5,7 +5,8 @@
 source "$(dirname "$0")/common.sh"
 
 mapfile -t packages < <(grep -hv '^#' "$ROOT/third_party/apt-packages.txt" "$@")
-missing=$(dpkg-query -W -f='${Status} ${Package}\n' "${packages[@]}" 2>/dev/null |
+# dpkg-query fails when it has never heard of a package; that only means that the package is missing.
+missing=$({ dpkg-query -W -f='${Status} ${Package}\n' "${packages[@]}" 2> /dev/null || true; } |
   awk '$3 == "installed" { print $4 }' | sort | comm -13 - <(printf '%s\n' "${packages[@]}" | sort) | tr '\n' ' ')
 if [ -n "${missing// }" ]; then
   sudo=""

@@ -23,6 +23,7 @@ namespace dilemma {
 namespace {
 
 constexpr int kRuns = 5;
+const std::vector<std::string> kMenu = {"q8_0", "q5_1", "q5_0", "q4_0", "iq4_nl"};  // the demo's
 
 struct Sample {
   std::string cluster;
@@ -71,7 +72,10 @@ struct Fixture {
 
 absl::StatusOr<Plan> PlanFor(const Fixture& fixture, const Cluster& cluster, const Workload& workload) {
   ProfileOptions options;
-  for (const Choice& choice : fixture.quality.units[1].choices) options.menu.push_back(choice.mix.base);
+  for (const std::string& name : kMenu) {
+    ASSIGN_OR_RETURN(const TensorType type, ParseTensorType(name));
+    options.menu.push_back(type);
+  }
   ASSIGN_OR_RETURN(const Profile profile, MeasureProfile(cluster, fixture.model, options));
   PlanLimits limits;
   ASSIGN_OR_RETURN(const TensorType type, ParseTensorType("q4_0"));
@@ -93,7 +97,8 @@ absl::StatusOr<Sample> Measure(const Fixture& fixture, const Cluster& drawn) {
   prompt.prompt = "Why is the sky blue?";
   prompt.max_tokens = 48;
   Workload workload;
-  workload.prompt_tokens = 36;
+  ASSIGN_OR_RETURN(const std::string text, fixture.tokenizer->ApplyChatTemplate({{"user", prompt.prompt}}));
+  workload.prompt_tokens = static_cast<int64_t>(fixture.tokenizer->Encode(text, true, true).size());
   workload.output_tokens = prompt.max_tokens;
   ASSIGN_OR_RETURN(Plan plan, PlanFor(fixture, emulated->cluster(), workload));
   RETURN_IF_ERROR(cli::WriteShards(fixture.model, plan, dir.path() / "shards"));
@@ -119,7 +124,7 @@ absl::StatusOr<Fixture> Load() {
   const auto path = CacheDir() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf";
   ASSIGN_OR_RETURN(fixture.model, ReadModel(path));
   ASSIGN_OR_RETURN(fixture.sha256, Sha256OfFile(path));
-  ASSIGN_OR_RETURN(fixture.quality, cli::LoadOrComputeQuality("", fixture.model, fixture.sha256, {}));
+  ASSIGN_OR_RETURN(fixture.quality, cli::LoadOrComputeQuality("", fixture.model, fixture.sha256, kMenu));
   ASSIGN_OR_RETURN(fixture.tokenizer, Tokenizer::Load(path));
   return fixture;
 }

@@ -114,9 +114,9 @@ Profile MakeProfile(const Cluster& cluster) {
     for (const char* type : kTypes) {
       const double bits = BitsPerWeight(*ParseTensorType(type));
       const double time = (bits == 8.5 ? 0.7 : 0.4 + 0.05 * bits) * 1e-3 * server.emulated_slowdown;
-      p.times["layer"][type] = {time, 1e-7, time / 4};
-      p.times["embedding"][type] = {1e-5, 0, 1e-5};
-      p.times["head"][type] = {2.5 * time, 0, time / 40};
+      p.times["layer"][type] = {time, 1e-7, time, time / 4};
+      p.times["embedding"][type] = {1e-5, 0, 0, 1e-5};
+      p.times["head"][type] = {2.5 * time, 0, 2.5 * time, time / 40};
     }
     profile.servers.push_back(std::move(p));
   }

@@ -7,11 +7,12 @@
 namespace dilemma {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 
 Json TimeToJson(const UnitTime& time) {
   return {{"decode_s", time.decode_s},
           {"decode_s_per_ctx", time.decode_s_per_ctx},
+          {"prefill_s", time.prefill_s},
           {"prefill_s_per_token", time.prefill_s_per_token}};
 }
 
@@ -25,6 +26,7 @@ absl::StatusOr<UnitTime> TimeFromJson(const JsonField& json) {
   UnitTime time;
   ASSIGN_OR_RETURN(time.decode_s, NonNegative(json, "decode_s"));
   ASSIGN_OR_RETURN(time.decode_s_per_ctx, NonNegative(json, "decode_s_per_ctx"));
+  ASSIGN_OR_RETURN(time.prefill_s, NonNegative(json, "prefill_s"));
   ASSIGN_OR_RETURN(time.prefill_s_per_token, NonNegative(json, "prefill_s_per_token"));
   return time;
 }
@@ -42,6 +44,7 @@ Json ServerToJson(const ServerProfile& server) {
           {"head_buffer_bytes", server.head_buffer_bytes},
           {"stage_decode_s", server.stage_decode_s},
           {"stage_prefill_s", server.stage_prefill_s},
+          {"stage_prefill_s_per_token", server.stage_prefill_s_per_token},
           {"times", std::move(times)}};
 }
 
@@ -56,6 +59,7 @@ absl::StatusOr<ServerProfile> ServerFromJson(const JsonField& json) {
   ASSIGN_OR_RETURN(server.head_buffer_bytes, json.Integer("head_buffer_bytes"));
   ASSIGN_OR_RETURN(server.stage_decode_s, NonNegative(json, "stage_decode_s"));
   ASSIGN_OR_RETURN(server.stage_prefill_s, NonNegative(json, "stage_prefill_s"));
+  ASSIGN_OR_RETURN(server.stage_prefill_s_per_token, NonNegative(json, "stage_prefill_s_per_token"));
   ASSIGN_OR_RETURN(const JsonField times, json.At("times"));
   if (!times.node().is_object()) return times.Error("expected an object");
   for (const auto& [kind, unused] : times.node().items()) {
@@ -89,6 +93,7 @@ absl::StatusOr<UnitTime> ServerProfile::Time(std::string_view kind, std::string_
       if (all) {
         worst.decode_s = std::max(worst.decode_s, it->second.decode_s);
         worst.decode_s_per_ctx = std::max(worst.decode_s_per_ctx, it->second.decode_s_per_ctx);
+        worst.prefill_s = std::max(worst.prefill_s, it->second.prefill_s);
         worst.prefill_s_per_token = std::max(worst.prefill_s_per_token, it->second.prefill_s_per_token);
       }
       rest = end == std::string_view::npos ? "" : rest.substr(end + 1);

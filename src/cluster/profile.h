@@ -19,7 +19,8 @@ namespace dilemma {
 struct UnitTime {
   double decode_s = 0;             // one token at the profile's decode context
   double decode_s_per_ctx = 0;     // more for each further token of context
-  double prefill_s_per_token = 0;  // in a chunk of the profile's prefill size
+  double prefill_s = 0;            // a pass of prefill, however many tokens it has; up to prefill_chunk
+  double prefill_s_per_token = 0;  // and for each of its tokens
 };
 
 struct ServerProfile {
@@ -31,7 +32,8 @@ struct ServerProfile {
       0;  // what one open stage takes beyond weights and KV cache (largest of those measured)
   int64_t head_buffer_bytes = 0;  // further bytes where the stage has the head (logits)
   double stage_decode_s = 0;      // fixed cost of one pass through a stage with one token (graph, copies)
-  double stage_prefill_s = 0;     // fixed cost of one pass with a chunk
+  double stage_prefill_s = 0;     // the same of a pass of prefill,
+  double stage_prefill_s_per_token = 0;                          // and for each of its tokens
   std::map<std::string, std::map<std::string, UnitTime>> times;  // kind -> type mix -> times
 
   // The time for a kind and mix; a mix that was not measured is estimated as the worse of its parts' types.
@@ -49,7 +51,7 @@ struct Profile {
   std::string model;  // name of the model that the unit shapes came from
   std::string cluster;
   int64_t decode_context = 0;  // tokens in the KV cache while decode_s was measured
-  int64_t prefill_chunk = 0;   // tokens a pass while prefill was measured
+  int64_t prefill_chunk = 0;   // most tokens a pass of prefill; times hold up to it
   std::vector<ServerProfile> servers;
   std::vector<LinkProfile> links;  // every ordered pair, "user" included
 

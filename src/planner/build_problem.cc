@@ -88,8 +88,10 @@ absl::Status FillCompute(const Inputs& in, int n, const ServerProfile& profile, 
   const double more_context = mean_context - static_cast<double>(in.profile.decode_context);
   p.stage.decode_s[static_cast<size_t>(n)] = profile.stage_decode_s / share;
   const int64_t chunk = std::max<int64_t>(1, in.profile.prefill_chunk);
+  const auto prompt = static_cast<double>(in.workload.prompt_tokens);
   const auto passes = static_cast<double>((in.workload.prompt_tokens + chunk - 1) / chunk);
-  p.stage.prefill_s[static_cast<size_t>(n)] = passes * profile.stage_prefill_s / share;
+  p.stage.prefill_s[static_cast<size_t>(n)] =
+      (passes * profile.stage_prefill_s + prompt * profile.stage_prefill_s_per_token) / share;
   for (int u = 0; u < p.units; ++u) {
     const std::string_view kind = Name(in.model.units[static_cast<size_t>(u)].kind);
     for (int q = 0; q < p.types; ++q) {
@@ -100,8 +102,7 @@ absl::Status FillCompute(const Inputs& in, int n, const ServerProfile& profile, 
       }
       ASSIGN_OR_RETURN(const UnitTime time, profile.Time(kind, p.type_names[p.Uq(u, q)]));
       p.compute.decode_s[at] = std::max(0.0, time.decode_s + more_context * time.decode_s_per_ctx) / share;
-      p.compute.prefill_s[at] =
-          time.prefill_s_per_token * static_cast<double>(in.workload.prompt_tokens) / share;
+      p.compute.prefill_s[at] = (passes * time.prefill_s + prompt * time.prefill_s_per_token) / share;
     }
   }
   return absl::OkStatus();

@@ -45,8 +45,9 @@ struct Inputs {
       measured.head_buffer_bytes = 70;
       measured.stage_decode_s = 1e-4;
       measured.stage_prefill_s = 2e-4;
+      measured.stage_prefill_s_per_token = 1e-6;
       for (const char* kind : {"embedding", "layer", "head"})
-        for (const char* mix : {"q8_0", "q4_0"}) measured.times[kind][mix] = {1e-3, 1e-6, 1e-5};
+        for (const char* mix : {"q8_0", "q4_0"}) measured.times[kind][mix] = {1e-3, 1e-6, 3e-4, 1e-5};
       profile.servers.push_back(measured);
     }
     profile.decode_context = 50;
@@ -79,8 +80,8 @@ TEST(BuildProblem, TakesEveryFigureFromItsSource) {
   const double mean_context = 64 + 5;
   EXPECT_NEAR(p->compute.decode_s[p->At(1, 1, 0)], 1e-3 + (mean_context - 50) * 1e-6, 1e-12);
   EXPECT_NEAR(p->compute.decode_s[p->At(1, 0, 0)], 2 * (1e-3 + (mean_context - 50) * 1e-6), 1e-12);
-  EXPECT_NEAR(p->compute.prefill_s[p->At(1, 1, 0)], 64e-5, 1e-12);
-  EXPECT_NEAR(p->stage.prefill_s[1], 2 * 2e-4, 1e-12);  // two chunks
+  EXPECT_NEAR(p->compute.prefill_s[p->At(1, 1, 0)], 2 * 3e-4 + 64e-5, 1e-12);  // two chunks
+  EXPECT_NEAR(p->stage.prefill_s[1], 2 * 2e-4 + 64e-6, 1e-12);
   EXPECT_NEAR(p->hop.decode_s[p->Nm(0, 1)], 2e-3 + (400 + 64) * 8 / 8e6, 1e-12);
   EXPECT_NEAR(p->hop.prefill_s[p->Nm(0, 1)], 2e-3 + (400 * 64 + 64) * 8 / 8e6, 1e-12);
   EXPECT_NEAR(p->ring.decode_s[p->Nm(1, 0)], 2e-3 + (4 + 64) * 8 / 8e6, 1e-12);

@@ -13,12 +13,15 @@ namespace {
 
 constexpr int kShortLayers = 1;
 
+int64_t SmallChunk(const ProfileOptions& options) { return std::max<int64_t>(1, options.prefill_chunk / 4); }
+
 // Medians of one probe shard's passes.
 struct Timing {
-  double decode_near_s = 0;  // one token at a short context
-  double decode_s = 0;       // one token at the profile's decode context
-  double prefill_s = 0;      // one chunk
-  int64_t buffer_bytes = 0;  // resident growth beyond weights and KV cache
+  double decode_near_s = 0;    // one token at a short context
+  double decode_s = 0;         // one token at the profile's decode context
+  double prefill_small_s = 0;  // a quarter of a chunk
+  double prefill_s = 0;        // one chunk
+  int64_t buffer_bytes = 0;    // resident growth beyond weights and KV cache
 };
 
 class ServerProbe {
@@ -39,12 +42,13 @@ class ServerProbe {
     request.shape.mix = Name(type);
     request.threads = threads_;
     request.passes = {
+        {0, SmallChunk(options_), options_.prefill_repeats, options_.idle_s, options_.sweep_bytes},
         {0, options_.prefill_chunk, options_.prefill_repeats, options_.idle_s, options_.sweep_bytes},
         {kNearContext, 1, (options_.decode_repeats + 1) / 2, options_.idle_s, options_.sweep_bytes},
         {options_.decode_context, 1, options_.decode_repeats, options_.idle_s, options_.sweep_bytes}};
     auto result = node_.Probe(request);
     if (absl::IsResourceExhausted(result.status())) {
-      spdlog::info("no memory for a probe of {} {}: {}", what, Name(type), Message(result.status()));
+      spdlog::debug("no memory for a probe of {} {}: {}", what, Name(type), Message(result.status()));
       return std::nullopt;
     }
     if (!result.ok()) return Annotate(result.status(), fmt::format("while timing {} {}", what, Name(type)));
@@ -52,9 +56,10 @@ class ServerProbe {
       return Internal("a probe answered {} of {} passes", result->seconds.size(), request.passes.size());
     }
     Timing timing;
-    timing.prefill_s = Median(result->seconds[0]);
-    timing.decode_near_s = Median(result->seconds[1]);
-    timing.decode_s = Median(result->seconds[2]);
+    timing.prefill_small_s = Median(result->seconds[0]);
+    timing.prefill_s = Median(result->seconds[1]);
+    timing.decode_near_s = Median(result->seconds[2]);
+    timing.decode_s = Median(result->seconds[3]);
     timing.buffer_bytes = std::max<int64_t>(0, result->rss_bytes - result->weight_bytes - result->kv_bytes);
     return timing;
   }
@@ -80,13 +85,39 @@ class ServerProbe {
 
 double Rest(double all, double part) { return std::max(0.0, all - part); }
 
-// What a unit costs once the fixed cost and `layer` (if the shard had one) are taken off.
-UnitTime Added(const Timing& timing, const Timing& fixed, const UnitTime& layer, int64_t chunk) {
+// A line through the times of a small and of a full chunk; where noise would give it a negative part, the
+// full chunk's time is all per pass or all per token.
+struct PrefillLine {
+  double pass_s = 0, token_s = 0;
+};
+PrefillLine FitPrefill(double small_s, double full_s, const ProfileOptions& options) {
+  const auto small = static_cast<double>(SmallChunk(options)),
+             full = static_cast<double>(options.prefill_chunk);
+  if (full <= small) return {0, full_s / full};
+  PrefillLine line;
+  line.token_s = std::clamp((full_s - small_s) / (full - small), 0.0, full_s / full);
+  line.pass_s = full_s - full * line.token_s;
+  return line;
+}
+
+void SetPrefill(UnitTime& time, double small_s, double full_s, const ProfileOptions& options) {
+  const PrefillLine line = FitPrefill(small_s, full_s, options);
+  time.prefill_s = line.pass_s;
+  time.prefill_s_per_token = line.token_s;
+}
+
+double PrefillTime(const UnitTime& time, int64_t tokens) {
+  return time.prefill_s + time.prefill_s_per_token * static_cast<double>(tokens);
+}
+
+// What a unit costs once the fixed cost and `layer` are taken off.
+UnitTime Added(const Timing& timing, const Timing& fixed, const UnitTime& layer,
+               const ProfileOptions& options) {
   UnitTime time;
   time.decode_s = Rest(timing.decode_s, fixed.decode_s + layer.decode_s);
-  time.prefill_s_per_token =
-      Rest(timing.prefill_s, fixed.prefill_s + layer.prefill_s_per_token * static_cast<double>(chunk)) /
-      static_cast<double>(chunk);
+  SetPrefill(time,
+             Rest(timing.prefill_small_s, fixed.prefill_small_s + PrefillTime(layer, SmallChunk(options))),
+             Rest(timing.prefill_s, fixed.prefill_s + PrefillTime(layer, options.prefill_chunk)), options);
   return time;
 }
 
@@ -96,8 +127,8 @@ UnitTime PerLayer(const Timing& timing, const Timing& fixed, int layers, const P
   time.decode_s_per_ctx =
       Rest(timing.decode_s, timing.decode_near_s) / layers /
       static_cast<double>(std::max<int64_t>(1, options.decode_context - ServerProbe::kNearContext));
-  time.prefill_s_per_token =
-      Rest(timing.prefill_s, fixed.prefill_s) / layers / static_cast<double>(options.prefill_chunk);
+  SetPrefill(time, Rest(timing.prefill_small_s, fixed.prefill_small_s) / layers,
+             Rest(timing.prefill_s, fixed.prefill_s) / layers, options);
   return time;
 }
 
@@ -118,16 +149,18 @@ const Unit& FirstLayer(const ModelInfo& model) { return model.units[1]; }
 // off.
 Timing FixedCost(const std::vector<std::pair<Timing, Timing>>& short_and_long,
                  const std::vector<int>& layers) {
-  std::vector<double> decode, prefill;
-  for (size_t i = 0; i < short_and_long.size(); ++i) {
-    const auto& [brief, lengthy] = short_and_long[i];
-    const double more = layers[i] - kShortLayers;
-    decode.push_back(Rest(brief.decode_s, kShortLayers * Rest(lengthy.decode_s, brief.decode_s) / more));
-    prefill.push_back(Rest(brief.prefill_s, kShortLayers * Rest(lengthy.prefill_s, brief.prefill_s) / more));
-  }
+  const auto fixed_part = [&](double Timing::*part) {
+    std::vector<double> left;
+    for (size_t i = 0; i < short_and_long.size(); ++i) {
+      const double brief = short_and_long[i].first.*part, lengthy = short_and_long[i].second.*part;
+      left.push_back(Rest(brief, kShortLayers * Rest(lengthy, brief) / (layers[i] - kShortLayers)));
+    }
+    return Median(left);
+  };
   Timing fixed;
-  fixed.decode_s = Median(decode);
-  fixed.prefill_s = Median(prefill);
+  fixed.decode_s = fixed_part(&Timing::decode_s);
+  fixed.prefill_small_s = fixed_part(&Timing::prefill_small_s);
+  fixed.prefill_s = fixed_part(&Timing::prefill_s);
   return fixed;
 }
 
@@ -165,8 +198,7 @@ absl::Status MeasureEnd(ServerProbe& probe, const Unit& unit, const ProfileOptio
     if (!layer.ok()) continue;
     ASSIGN_OR_RETURN(const auto timing, probe.Time(1, !head, head, type));
     if (!timing.has_value()) continue;
-    profile.times[head ? "head" : "embedding"][Name(type)] =
-        Added(*timing, fixed, *layer, options.prefill_chunk);
+    profile.times[head ? "head" : "embedding"][Name(type)] = Added(*timing, fixed, *layer, options);
     if (head) {
       profile.head_buffer_bytes =
           std::max(profile.head_buffer_bytes, timing->buffer_bytes - profile.stage_buffer_bytes);
@@ -195,7 +227,9 @@ absl::StatusOr<ServerProfile> MeasureServer(NodeClient& node, const ModelInfo& m
   Timing fixed;
   RETURN_IF_ERROR(MeasureLayers(probe, MenuOf(FirstLayer(model), options), options, profile, fixed));
   profile.stage_decode_s = fixed.decode_s;
-  profile.stage_prefill_s = fixed.prefill_s;
+  const PrefillLine stage = FitPrefill(fixed.prefill_small_s, fixed.prefill_s, options);
+  profile.stage_prefill_s = stage.pass_s;
+  profile.stage_prefill_s_per_token = stage.token_s;
   RETURN_IF_ERROR(MeasureEnd(probe, model.units.front(), options, fixed, profile));
   RETURN_IF_ERROR(MeasureEnd(probe, model.units.back(), options, fixed, profile));
   // Once it has worked, an empty node holds more than a fresh one: the code that it ran, for one.

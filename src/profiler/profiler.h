@@ -4,7 +4,9 @@
 //
 // Times come from probe shards that the nodes write themselves (quantizer/shard_writer.h): no weights travel.
 // With T(k) the median time of a pass through k layers, a layer costs (T(long) - T(short)) / (long - short)
-// and the rest of T(short) is the stage's fixed cost; embedding and head are what they add to one layer.
+// and the rest of T(short) is the stage's fixed cost; embedding and head are what they add to one layer. A
+// pass of prefill is timed at two numbers of tokens: a line through both gives its cost and that of each
+// token.
 #pragma once
 
 #include <functional>
@@ -23,7 +25,7 @@ namespace dilemma {
 struct ProfileOptions {
   std::vector<TensorType> menu;  // empty: every type that each kind of unit admits
   int64_t decode_context = 96;   // tokens in the KV cache at which decode is timed
-  int64_t prefill_chunk = 64;    // tokens a pass while prefill is timed
+  int64_t prefill_chunk = 64;    // most tokens a pass of prefill; timed with these and with a quarter of them
   int long_layers = 6;           // layers of the long probe shard (less where memory is short)
   int decode_repeats = 15, prefill_repeats = 5;
   double idle_s = 0.01;            // pause before each timed pass, as a stage of a ring waits for the others

@@ -30,7 +30,7 @@ struct Options {
 
 // One way to place the model, planned and run.
 struct Contender {
-  std::string name, summary;
+  std::string name, method, summary;
   Plan plan;
   bool planned = false;
   std::string reason;  // why it was not planned or did not run
@@ -94,24 +94,30 @@ absl::Status MeasureCluster(const Program& program, Stage& stage) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Contender> PlanOne(Stage& stage, const std::string& name, std::string_view summary,
-                                  std::optional<double> budget) {
+// `method` is a solver or a baseline.
+struct Approach {
+  std::string name, method, summary;
+  std::optional<double> budget;
+};
+
+absl::StatusOr<Contender> PlanOne(Stage& stage, const Approach& approach) {
   Contender contender;
-  contender.name = name;
-  contender.summary = summary;
+  contender.name = approach.name;
+  contender.method = approach.method;
+  contender.summary = approach.summary;
   PlanLimits limits;
-  limits.loss_budget = budget;
+  limits.loss_budget = approach.budget;
   ASSIGN_OR_RETURN(const Problem problem, BuildProblem(stage.model, stage.emulated->cluster(), stage.profile,
                                                        stage.quality, stage.workload, limits));
-  ProgressLine line("planning " + name);
+  ProgressLine line("planning " + approach.name);
   const SolveOptions options = MakeSolveOptions(60, 1e-6, line);
   absl::StatusOr<SolveResult> result;
   const auto solvers = SolverNames();
-  if (std::find(solvers.begin(), solvers.end(), name) != solvers.end()) {
-    ASSIGN_OR_RETURN(const auto solver, MakeSolver(name));
+  if (std::find(solvers.begin(), solvers.end(), approach.method) != solvers.end()) {
+    ASSIGN_OR_RETURN(const auto solver, MakeSolver(approach.method));
     result = solver->Solve(problem, options);
   } else {
-    result = RunBaseline(name, problem, options);
+    result = RunBaseline(approach.method, problem, options);
   }
   if (!result.ok()) return result.status();
   if (Interrupted()) return InterruptedStatus();
@@ -126,17 +132,15 @@ absl::StatusOr<Contender> PlanOne(Stage& stage, const std::string& name, std::st
   return contender;
 }
 
-// Ours comes last: its budget is the best quality that the others reach, so that it is compared at equal or
-// better.
+// Ours comes last: its budget is the best quality that the splits reach, so that it is compared at equal or
+// better; and once more at a quarter of that loss, beside those that decide in two steps.
 absl::StatusOr<std::vector<Contender>> PlanAll(Stage& stage, const std::string& method) {
   std::vector<Contender> contenders;
   std::optional<double> budget;
-  for (const std::string name : {"even-split", "greedy-memory"}) {
-    ASSIGN_OR_RETURN(Contender contender,
-                     PlanOne(stage, name,
-                             name == "even-split" ? "equal shares, one type that fits"
-                                                  : "biggest memory first, one type that fits",
-                             std::nullopt));
+  for (const Approach& split :
+       {Approach{"even split", "even-split", "equal shares, the fastest single type that fits", {}},
+        Approach{"greedy", "greedy-memory", "biggest memory first, the fastest single type that fits", {}}}) {
+    ASSIGN_OR_RETURN(Contender contender, PlanOne(stage, split));
     if (contender.planned) budget = std::min(budget.value_or(contender.plan.loss), contender.plan.loss);
     contenders.push_back(std::move(contender));
   }
@@ -144,19 +148,21 @@ absl::StatusOr<std::vector<Contender>> PlanAll(Stage& stage, const std::string& 
     ASSIGN_OR_RETURN(const TensorType q4, ParseTensorType("q4_0"));
     ASSIGN_OR_RETURN(budget, UniformLoss(stage.quality, q4));
   }
-  ASSIGN_OR_RETURN(Contender staged,
-                   PlanOne(stage, "place-then-quantize", "placement first, bits afterwards", budget));
-  contenders.push_back(std::move(staged));
-  ASSIGN_OR_RETURN(Contender careful,
-                   PlanOne(stage, method, "the same with a quarter of the loss", *budget / 4));
-  careful.name += ", loss / 4";
-  contenders.push_back(std::move(careful));
-  ASSIGN_OR_RETURN(Contender ours, PlanOne(stage, method, "server and bits decided jointly", budget));
-  contenders.push_back(std::move(ours));
+  const double quarter = *budget / 4;
+  for (const Approach& approach :
+       {Approach{"place, then quantize", "place-then-quantize", "placement first, bits afterwards", budget},
+        Approach{"place, then quantize, loss / 4", "place-then-quantize", "the same, a quarter of the loss",
+                 quarter},
+        Approach{"quantize, then place", "quantize-then-place", "bits first, placement afterwards", budget},
+        Approach{"ours, loss / 4", method, "decided jointly, a quarter of the loss", quarter},
+        Approach{"ours", method, "server and bits decided jointly", budget}}) {
+    ASSIGN_OR_RETURN(Contender contender, PlanOne(stage, approach));
+    contenders.push_back(std::move(contender));
+  }
   return contenders;
 }
 
-// "exact, loss / 4" -> "exact-loss-4.plan.json"
+// "ours, loss / 4" -> "ours-loss-4.plan.json"
 std::string PlanFile(const Contender& contender) {
   std::string name;
   for (const char c : contender.name) {
@@ -198,7 +204,8 @@ absl::Status RunOne(const Program& program, const Options& options, Stage& stage
 Json ToJson(const std::vector<Contender>& contenders) {
   Json list = Json::array();
   for (const Contender& c : contenders) {
-    Json entry = {{"method", c.name}, {"planned", c.planned}, {"ran", c.ran}, {"reason", c.reason}};
+    Json entry = {
+        {"name", c.name}, {"method", c.method}, {"planned", c.planned}, {"ran", c.ran}, {"reason", c.reason}};
     if (c.planned) entry["plan"] = PlanToJson(c.plan);
     if (c.ran) {
       entry["measured"] = {{"decode_ms", c.answer.decode_s * 1e3},

@@ -102,7 +102,12 @@ std::string RenderProfile(const Profile& profile) {
   for (const LinkProfile& link : profile.links) {
     links.Add({link.from, link.to, FormatDuration(link.latency_s), FormatBandwidth(link.bandwidth_bps)});
   }
-  return times.ToString() + "\n" + links.ToString();
+  std::string left_out;
+  for (const ServerProfile& server : profile.servers) {
+    for (const std::string& sentence : server.left_out)
+      left_out += fmt::format("no room on {} for {}\n", server.server, sentence);
+  }
+  return times.ToString() + "\n" + links.ToString() + left_out;
 }
 
 std::string RenderPlan(const Plan& plan, const ModelInfo& model) {

@@ -45,7 +45,8 @@ Json ServerToJson(const ServerProfile& server) {
           {"stage_decode_s", server.stage_decode_s},
           {"stage_prefill_s", server.stage_prefill_s},
           {"stage_prefill_s_per_token", server.stage_prefill_s_per_token},
-          {"times", std::move(times)}};
+          {"times", std::move(times)},
+          {"left_out", server.left_out}};
 }
 
 absl::StatusOr<ServerProfile> ServerFromJson(const JsonField& json) {
@@ -69,6 +70,11 @@ absl::StatusOr<ServerProfile> ServerFromJson(const JsonField& json) {
       ASSIGN_OR_RETURN(const JsonField time, mixes.At(mix));
       ASSIGN_OR_RETURN(server.times[kind][mix], TimeFromJson(time));
     }
+  }
+  ASSIGN_OR_RETURN(const auto left_out, json.Items("left_out"));
+  for (const JsonField& field : left_out) {
+    ASSIGN_OR_RETURN(std::string sentence, field.String());
+    server.left_out.push_back(std::move(sentence));
   }
   return server;
 }
@@ -109,6 +115,10 @@ const ServerProfile* Profile::Find(std::string_view server) const {
   const auto it =
       std::find_if(servers.begin(), servers.end(), [&](const auto& s) { return s.server == server; });
   return it == servers.end() ? nullptr : &*it;
+}
+
+bool Profile::Measured(std::string_view kind, std::string_view mix) const {
+  return std::any_of(servers.begin(), servers.end(), [&](const auto& s) { return s.Time(kind, mix).ok(); });
 }
 
 absl::StatusOr<LinkProfile> Profile::Link(std::string_view from, std::string_view to) const {

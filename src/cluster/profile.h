@@ -28,13 +28,17 @@ struct ServerProfile {
   int threads = 1;
   int64_t memory_bytes = 0;  // usable: the machine's own limit at the time (before a cluster file says less)
   int64_t base_rss_bytes = 0;  // resident size of a node that holds nothing
-  int64_t stage_buffer_bytes =
-      0;  // what one open stage takes beyond weights and KV cache (largest of those measured)
-  int64_t head_buffer_bytes = 0;  // further bytes where the stage has the head (logits)
-  double stage_decode_s = 0;      // fixed cost of one pass through a stage with one token (graph, copies)
-  double stage_prefill_s = 0;     // the same of a pass of prefill,
-  double stage_prefill_s_per_token = 0;                          // and for each of its tokens
+  // What one open stage takes beyond weights and KV cache (largest of those measured), and what the head
+  // adds.
+  int64_t stage_buffer_bytes = 0;
+  int64_t head_buffer_bytes = 0;
+  // Fixed cost of one pass through a stage (graph, copies): with one token, or of prefill and each of its
+  // tokens.
+  double stage_decode_s = 0;
+  double stage_prefill_s = 0;
+  double stage_prefill_s_per_token = 0;
   std::map<std::string, std::map<std::string, UnitTime>> times;  // kind -> type mix -> times
+  std::vector<std::string> left_out;  // what the server has no room for, as sentences with the reason
 
   // The time for a kind and mix; a mix that was not measured is estimated as the worse of its parts' types.
   // NotFound where a type was not measured at all.
@@ -55,7 +59,8 @@ struct Profile {
   std::vector<ServerProfile> servers;
   std::vector<LinkProfile> links;  // every ordered pair, "user" included
 
-  const ServerProfile* Find(std::string_view server) const;  // nullptr where there is none
+  const ServerProfile* Find(std::string_view server) const;          // nullptr where there is none
+  bool Measured(std::string_view kind, std::string_view mix) const;  // on one of the servers at least
   absl::StatusOr<LinkProfile> Link(std::string_view from, std::string_view to) const;
 };
 

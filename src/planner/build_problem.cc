@@ -100,7 +100,13 @@ absl::Status FillCompute(const Inputs& in, int n, const ServerProfile& profile, 
         p.compute.decode_s[at] = p.compute.prefill_s[at] = kNever;
         continue;
       }
-      ASSIGN_OR_RETURN(const UnitTime time, profile.Time(kind, p.type_names[p.Uq(u, q)]));
+      const std::string& mix = p.type_names[p.Uq(u, q)];
+      const auto measured = profile.Time(kind, mix);
+      if (!measured.ok() && in.profile.Measured(kind, mix)) {  // the server has no room for it
+        p.compute.decode_s[at] = p.compute.prefill_s[at] = kNever;
+        continue;
+      }
+      ASSIGN_OR_RETURN(const UnitTime time, measured);
       p.compute.decode_s[at] = std::max(0.0, time.decode_s + more_context * time.decode_s_per_ctx) / share;
       p.compute.prefill_s[at] = (passes * time.prefill_s + prompt * time.prefill_s_per_token) / share;
     }

@@ -88,6 +88,20 @@ TEST(BuildProblem, TakesEveryFigureFromItsSource) {
   EXPECT_EQ(p->type_names[p->Uq(0, 1)], "q4_0");
 }
 
+TEST(BuildProblem, ATypeThatOneServerHasNoRoomForGoesElsewhere) {
+  Inputs in;
+  in.profile.servers[0].times["head"].erase("q8_0");
+  const auto p = in.Build();
+  ASSERT_TRUE(p.ok()) << p.status();
+  EXPECT_FALSE(p->Possible(2, 0, 0));
+  EXPECT_TRUE(p->Possible(2, 0, 1));
+  EXPECT_TRUE(p->Possible(2, 1, 0));
+  in.profile.servers[1].times["head"].erase("q8_0");
+  const auto nowhere = in.Build();
+  EXPECT_TRUE(absl::IsNotFound(nowhere.status())) << nowhere.status();
+  EXPECT_NE(nowhere.status().message().find("dilemma profile"), std::string_view::npos);
+}
+
 TEST(BuildProblem, TrustAndForbiddenAndPins) {
   Inputs in;
   in.cluster.servers[1].trusted = false;
@@ -123,7 +137,7 @@ TEST(BuildProblem, ErrorsNameTheSource) {
   in.profile.links.clear();
   EXPECT_FALSE(in.Build().ok());
   in = Inputs();
-  in.profile.servers[0].times["layer"].erase("q4_0");
+  for (ServerProfile& server : in.profile.servers) server.times["layer"].erase("q4_0");
   EXPECT_FALSE(in.Build().ok());
 }
 

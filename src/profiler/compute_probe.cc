@@ -48,7 +48,7 @@ class ServerProbe {
         {options_.decode_context, 1, options_.decode_repeats, options_.idle_s, options_.sweep_bytes}};
     auto result = node_.Probe(request);
     if (absl::IsResourceExhausted(result.status())) {
-      spdlog::debug("no memory for a probe of {} {}: {}", what, Name(type), Message(result.status()));
+      reason_ = std::string(Message(result.status()));
       return std::nullopt;
     }
     if (!result.ok()) return Annotate(result.status(), fmt::format("while timing {} {}", what, Name(type)));
@@ -75,12 +75,20 @@ class ServerProbe {
 
   static constexpr int64_t kNearContext = 8;
 
+  // Notes that the last shard, of this kind of unit, had no room.
+  void LeaveOut(std::string_view kind, TensorType type) {
+    left_out_.push_back(fmt::format("{} in {}: {}", kind, Name(type), reason_));
+  }
+  const std::vector<std::string>& left_out() const { return left_out_; }
+
  private:
   NodeClient& node_;
   const ProbeShape& shape_;
   const ProfileOptions& options_;
   int threads_;
   const std::function<bool(std::string_view)>& step_;
+  std::string reason_;
+  std::vector<std::string> left_out_;
 };
 
 double Rest(double all, double part) { return std::max(0.0, all - part); }
@@ -173,7 +181,10 @@ absl::Status MeasureLayers(ServerProbe& probe, const std::vector<TensorType>& me
     ASSIGN_OR_RETURN(const auto brief, probe.Time(kShortLayers, false, false, type));
     int count = 0;
     ASSIGN_OR_RETURN(const auto lengthy, probe.TimeLong(type, count));
-    if (!brief.has_value() || !lengthy.has_value()) continue;
+    if (!brief.has_value() || !lengthy.has_value()) {
+      probe.LeaveOut("layer", type);
+      continue;
+    }
     pairs.emplace_back(*brief, *lengthy);
     layers.push_back(count);
     types.push_back(type);
@@ -181,7 +192,9 @@ absl::Status MeasureLayers(ServerProbe& probe, const std::vector<TensorType>& me
         std::max({profile.stage_buffer_bytes, brief->buffer_bytes, lengthy->buffer_bytes});
   }
   if (types.empty()) {
-    return absl::ResourceExhaustedError("the server has no memory for two layers of the model at any type");
+    return absl::ResourceExhaustedError(
+        fmt::format("the server has no room for two layers of the model at any type: {}",
+                    probe.left_out().empty() ? "the menu is empty" : probe.left_out().back()));
   }
   fixed = FixedCost(pairs, layers);
   for (size_t i = 0; i < types.size(); ++i) {
@@ -197,7 +210,10 @@ absl::Status MeasureEnd(ServerProbe& probe, const Unit& unit, const ProfileOptio
     const auto layer = profile.Time("layer", Name(type));
     if (!layer.ok()) continue;
     ASSIGN_OR_RETURN(const auto timing, probe.Time(1, !head, head, type));
-    if (!timing.has_value()) continue;
+    if (!timing.has_value()) {
+      probe.LeaveOut(Name(unit.kind), type);
+      continue;
+    }
     profile.times[head ? "head" : "embedding"][Name(type)] = Added(*timing, fixed, *layer, options);
     if (head) {
       profile.head_buffer_bytes =
@@ -232,6 +248,7 @@ absl::StatusOr<ServerProfile> MeasureServer(NodeClient& node, const ModelInfo& m
   profile.stage_prefill_s_per_token = stage.token_s;
   RETURN_IF_ERROR(MeasureEnd(probe, model.units.front(), options, fixed, profile));
   RETURN_IF_ERROR(MeasureEnd(probe, model.units.back(), options, fixed, profile));
+  profile.left_out = probe.left_out();
   // Once it has worked, an empty node holds more than a fresh one: the code that it ran, for one.
   ASSIGN_OR_RETURN(const NodeInfo after, node.Info());
   if (after.open_stages == 0) profile.base_rss_bytes = std::max(profile.base_rss_bytes, after.rss_bytes);

@@ -36,7 +36,7 @@ struct ProfileOptions {
 };
 
 // Measures servers that share a host one after the other, as they would disturb each other. A type that a
-// server has no memory for is left out of its times. Errors name the server.
+// server has no room for is left out of its times; ServerProfile::left_out says why. Errors name the server.
 absl::StatusOr<Profile> MeasureProfile(const Cluster& cluster, const ModelInfo& model,
                                        const ProfileOptions& options);
 

@@ -51,7 +51,8 @@ TEST(ProfileTest, AMixTakesTheTimesOfItsSlowerPart) {
 TEST(ProfileTest, KnowsWhatWasMeasured) {
   EXPECT_TRUE(Example().Measured("layer", "q8_0"));
   EXPECT_FALSE(Example().Measured("head", "q8_0"));
-  EXPECT_THAT(std::string(Example().servers[0].Time("head", "q8_0").status().message()), HasSubstr("head in q8_0"));
+  EXPECT_THAT(std::string(Example().servers[0].Time("head", "q8_0").status().message()),
+              HasSubstr("head in q8_0"));
 }
 
 TEST(ProfileTest, RefusesAnOlderVersionAndSenselessTimes) {
@@ -60,7 +61,8 @@ TEST(ProfileTest, RefusesAnOlderVersionAndSenselessTimes) {
   EXPECT_THAT(std::string(ProfileFromJson(JsonField(json, "p")).status().message()),
               AllOf(HasSubstr("prefill_s"), HasSubstr("negative")));
   json["version"] = 1;
-  EXPECT_THAT(std::string(ProfileFromJson(JsonField(json, "p")).status().message()), HasSubstr("dilemma profile"));
+  EXPECT_THAT(std::string(ProfileFromJson(JsonField(json, "p")).status().message()),
+              HasSubstr("dilemma profile"));
 }
 
 }  // namespace

@@ -170,6 +170,21 @@ Plan ManyUnits(int servers) {
   }
   plan.predicted = {servers * 0.012, servers * 2.0, 100, 0.002};
   plan.binding = {"memory of server-0.rack-b.building-7: 2.7 GiB of 2.8 GiB used"};
+  plan.explanation.limits = {
+      {"memory of server-0.rack-b.building-7", "MiB", 2764.8, 2867.2, 0, 112, 1.25, 7.5, true},
+      {"link server-0.rack-b.building-7 - server-1.rack-b.building-7",
+       "Mbit/s",
+       {},
+       940,
+       3e-6,
+       1,
+       3e-6,
+       0.1,
+       false},
+      {"loss budget", "x 0.01", 20, 20, 0, 0, 0, 0, true}};
+  plan.explanation.unused = {
+      {"server-99.rack-b.building-7", true, true, 2.5,
+       "the best plan that uses server-99.rack-b.building-7 takes 2.5 s longer (proven)"}};
   return plan;
 }
 
@@ -179,6 +194,10 @@ TEST_F(ReportPage, KeepsItsLayoutWithManyServersOrOne) {
     const auto data = PlanReportData({.plan = &plan, .no_trade_off = "-"});
     ASSERT_TRUE(data.ok()) << data.status();
     ASSERT_NO_FATAL_FAILURE(Open(*data));
+    const std::string text = Value("document.getElementById('binding').innerText").get<std::string>();
+    for (const char* part :
+         {"+112", "1.25 s", "not proven", "anything (proven): loss budget", "2.5 s longer"})
+      EXPECT_NE(text.find(part), std::string::npos) << part << " is not in: " << text;
     CheckLayout(fmt::format("servers-{}", servers), 1100, false);
     CheckLayout(fmt::format("servers-{}-phone", servers), 360, true);
   }

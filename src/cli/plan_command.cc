@@ -1,12 +1,14 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "cli/command.h"
+#include "cli/plan_explain.h"
 #include "cli/plan_problem.h"
 #include "cli/render.h"
 #include "cli/steps.h"
 #include "model/gguf_reader.h"
 #include "planner/baselines.h"
 #include "planner/explain.h"
+#include "study/plan_inputs.h"
 
 namespace dilemma::cli {
 namespace {
@@ -17,7 +19,7 @@ struct Options {
   std::string as_good_as = "q4_0";
   double max_loss = -1;
   std::vector<std::string> types;
-  bool many_blocks = false;
+  bool many_blocks = false, explain = false;
   int max_servers = 0;
   double time_limit_s = 60, gap = 1e-6;
   std::string objective = "latency";
@@ -54,38 +56,50 @@ absl::Status NoPlan(const Program& program, const Problem& problem, const SolveR
   return FailedPrecondition("no plan can keep every limit: {}", text);
 }
 
+absl::StatusOr<PlanInputs> ReadInputs(const Options& options, const std::string& sha256) {
+  PlanInputs in;
+  in.workload = options.workload;
+  ASSIGN_OR_RETURN(in.model, ReadModel(options.model));
+  ASSIGN_OR_RETURN(in.cluster, ReadCluster(options.cluster));
+  ASSIGN_OR_RETURN(in.profile, ReadProfile(options.profile));
+  ASSIGN_OR_RETURN(in.quality, LoadOrComputeQuality(options.quality, in.model, sha256, options.types));
+  ASSIGN_OR_RETURN(in.limits.loss_budget, Budget(options, in.quality));
+  in.limits.one_block_per_server = !options.many_blocks;
+  in.limits.max_servers = options.max_servers;
+  in.limits.objective = options.objective == "throughput" ? Objective::kThroughput : Objective::kLatency;
+  return in;
+}
+
 absl::Status Run(const Program& program, const Options& options) {
-  if (!options.problem.empty())
-    return AnswerProblem(program, options.problem, options.method, options.time_limit_s, options.gap);
+  if (!options.problem.empty()) {
+    return AnswerProblem(
+        program, {options.problem, options.method, options.time_limit_s, options.gap, options.explain});
+  }
   if (options.model.empty() || options.cluster.empty() || options.profile.empty())
     return InvalidArgument(
         "plan needs a model, --cluster and --profile, or --problem (see dilemma plan --help)");
-  ASSIGN_OR_RETURN(const ModelInfo model, ReadModel(options.model));
-  ASSIGN_OR_RETURN(const Cluster cluster, ReadCluster(options.cluster));
-  ASSIGN_OR_RETURN(const Profile profile, ReadProfile(options.profile));
   ASSIGN_OR_RETURN(const std::string sha256, Sha256OfFile(options.model));
-  ASSIGN_OR_RETURN(const QualityTable quality,
-                   LoadOrComputeQuality(options.quality, model, sha256, options.types));
-  PlanLimits limits;
-  ASSIGN_OR_RETURN(limits.loss_budget, Budget(options, quality));
-  limits.one_block_per_server = !options.many_blocks;
-  limits.max_servers = options.max_servers;
-  limits.objective = options.objective == "throughput" ? Objective::kThroughput : Objective::kLatency;
-  ASSIGN_OR_RETURN(const Problem problem,
-                   BuildProblem(model, cluster, profile, quality, options.workload, limits));
+  ASSIGN_OR_RETURN(const PlanInputs in, ReadInputs(options, sha256));
+  ASSIGN_OR_RETURN(const Problem problem, BuildProblem(in));
   ProgressLine line("planning");
   const SolveOptions solve_options = MakeSolveOptions(options.time_limit_s, options.gap, line);
   ASSIGN_OR_RETURN(const SolveResult result, SolveBy(options.method, problem, solve_options));
   line.Finish();
   if (!result.HasAssignment()) return NoPlan(program, problem, result, solve_options);
-  ASSIGN_OR_RETURN(const Plan plan,
-                   ToPlan({model, sha256, cluster, quality, options.workload}, problem, result));
+  ASSIGN_OR_RETURN(Plan plan,
+                   ToPlan({in.model, sha256, in.cluster, in.quality, in.workload}, problem, result));
+  if (options.explain && !Interrupted()) {
+    std::vector<Resource> resources = ResourcesOf(problem, result.assignment);
+    for (Resource& link : LinkResources(in, problem, result.assignment)) resources.push_back(std::move(link));
+    ASSIGN_OR_RETURN(plan.explanation,
+                     Explain(problem, result, resources, options.time_limit_s, options.gap));
+  }
   RETURN_IF_ERROR(WriteJson(options.out, PlanToJson(plan)));
   if (program.json) {
     PrintJson(PlanToJson(plan));
   } else {
-    Print(RenderPlan(plan, model) + "\n" + RenderRing(plan, model) +
-          fmt::format("\nwritten to {}\n", options.out));
+    Print(RenderPlan(plan, in.model) + RenderExplanation(plan.explanation) + "\n" +
+          RenderRing(plan, in.model) + fmt::format("\nwritten to {}\n", options.out));
   }
   return Interrupted() ? InterruptedStatus() : absl::OkStatus();
 }
@@ -127,6 +141,9 @@ void AddPlan(Program& program) {
       ->excludes(loss);
   command->add_option("--types", options->types, "Menu of tensor types (default: all but the source's own)");
   command->add_flag("--many-blocks", options->many_blocks, "A server may hold several runs of layers");
+  command->add_flag(
+      "--explain", options->explain,
+      "What one more unit of each limit is worth, and why servers are unused, by solving again");
   command->add_option("--max-servers", options->max_servers, "Use at most this many servers (0: all)")
       ->check(CLI::Range(0, 100000));
   command

@@ -3,6 +3,7 @@
 #include "base/interrupt.h"
 #include "base/table.h"
 #include "base/units.h"
+#include "cli/plan_explain.h"
 #include "cli/steps.h"
 #include "planner/baselines.h"
 #include "planner/explain.h"
@@ -51,8 +52,8 @@ absl::StatusOr<SolveResult> SolveBy(const std::string& method, const Problem& pr
   return solver->Solve(problem, options);
 }
 
-absl::Status AnswerProblem(const Program& program, const std::string& path, const std::string& method,
-                           double time_limit_s, double gap) {
+absl::Status AnswerProblem(const Program& program, const ProblemOptions& problem_options) {
+  const auto& [path, method, time_limit_s, gap, explain] = problem_options;
   ASSIGN_OR_RETURN(const Problem problem, ReadProblem(path));
   ProgressLine line("planning");
   const SolveOptions options = MakeSolveOptions(time_limit_s, gap, line);
@@ -62,10 +63,17 @@ absl::Status AnswerProblem(const Program& program, const std::string& path, cons
       result.reason += "; " + why.reason;
   }
   line.Finish();
+  Explanation explanation;
+  if (explain && result.HasAssignment() && !Interrupted()) {
+    ASSIGN_OR_RETURN(explanation,
+                     Explain(problem, result, ResourcesOf(problem, result.assignment), time_limit_s, gap));
+  }
   if (program.json) {
-    PrintJson(AnswerToJson(result));
+    Json answer = AnswerToJson(result);
+    if (!explanation.empty()) answer["explanation"] = ExplanationToJson(explanation);
+    PrintJson(answer);
   } else {
-    Print(RenderAnswer(problem, result));
+    Print(RenderAnswer(problem, result) + RenderExplanation(explanation));
   }
   return Interrupted() ? InterruptedStatus() : absl::OkStatus();
 }

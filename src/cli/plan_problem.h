@@ -13,9 +13,15 @@ namespace dilemma::cli {
 absl::StatusOr<SolveResult> SolveBy(const std::string& method, const Problem& problem,
                                     const SolveOptions& options);
 
+struct ProblemOptions {
+  std::string path;
+  std::string method{kDefaultSolver};
+  double time_limit_s = 60, gap = 1e-6;
+  bool explain = false;
+};
+
 // Reads, solves, prints the answer. That there is no plan is an answer too; an error is a file that cannot be
 // read or a name that does not exist.
-absl::Status AnswerProblem(const Program& program, const std::string& path, const std::string& method,
-                           double time_limit_s, double gap);
+absl::Status AnswerProblem(const Program& program, const ProblemOptions& options);
 
 }  // namespace dilemma::cli

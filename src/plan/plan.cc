@@ -124,29 +124,31 @@ absl::Status CheckShape(const Plan& plan, std::string_view source) {
 Json PlanToJson(const Plan& plan) {
   Json stages = Json::array();
   for (const PlanStage& stage : plan.stages) stages.push_back(StageToJson(stage));
-  return {{"format", "dilemma-plan"},
-          {"version", kVersion},
-          {"model",
-           {{"name", plan.model_name},
-            {"path", plan.model_path},
-            {"sha256", plan.model_sha256},
-            {"arch", plan.arch}}},
-          {"cluster", plan.cluster},
-          {"workload", WorkloadToJson(plan.workload)},
-          {"stages", std::move(stages)},
-          {"predicted",
-           {{"decode_s", plan.predicted.decode_s},
-            {"prefill_s", plan.predicted.prefill_s},
-            {"request_s", plan.predicted.request_s},
-            {"ring_s", plan.predicted.ring_s}}},
-          {"quality", {{"kind", plan.loss_kind}, {"loss", plan.loss}, {"budget", plan.loss_budget}}},
-          {"solver",
-           {{"method", plan.method},
-            {"status", plan.status},
-            {"bound_s", plan.bound_s},
-            {"gap", plan.gap},
-            {"seconds", plan.solve_s}}},
-          {"binding", plan.binding}};
+  Json json = {{"format", "dilemma-plan"},
+               {"version", kVersion},
+               {"model",
+                {{"name", plan.model_name},
+                 {"path", plan.model_path},
+                 {"sha256", plan.model_sha256},
+                 {"arch", plan.arch}}},
+               {"cluster", plan.cluster},
+               {"workload", WorkloadToJson(plan.workload)},
+               {"stages", std::move(stages)},
+               {"predicted",
+                {{"decode_s", plan.predicted.decode_s},
+                 {"prefill_s", plan.predicted.prefill_s},
+                 {"request_s", plan.predicted.request_s},
+                 {"ring_s", plan.predicted.ring_s}}},
+               {"quality", {{"kind", plan.loss_kind}, {"loss", plan.loss}, {"budget", plan.loss_budget}}},
+               {"solver",
+                {{"method", plan.method},
+                 {"status", plan.status},
+                 {"bound_s", plan.bound_s},
+                 {"gap", plan.gap},
+                 {"seconds", plan.solve_s}}},
+               {"binding", plan.binding}};
+  if (!plan.explanation.empty()) json["explanation"] = ExplanationToJson(plan.explanation);
+  return json;
 }
 
 absl::StatusOr<Plan> PlanFromJson(const JsonField& json) {
@@ -184,6 +186,10 @@ absl::StatusOr<Plan> PlanFromJson(const JsonField& json) {
   for (const JsonField& item : binding) {
     ASSIGN_OR_RETURN(std::string sentence, item.String());
     plan.binding.push_back(std::move(sentence));
+  }
+  if (!json.Missing("explanation")) {
+    ASSIGN_OR_RETURN(const JsonField explanation, json.At("explanation"));
+    ASSIGN_OR_RETURN(plan.explanation, ExplanationFromJson(explanation));
   }
   RETURN_IF_ERROR(CheckShape(plan, json.where()));
   return plan;

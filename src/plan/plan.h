@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "base/json.h"
 #include "model/model.h"
+#include "plan/explanation.h"
 
 namespace dilemma {
 
@@ -63,6 +64,7 @@ struct Plan {
   std::string status;     // optimal | feasible
   double bound_s = 0, gap = 0, solve_s = 0;
   std::vector<std::string> binding;  // limits that bind, as sentences
+  Explanation explanation;           // empty where it was not asked for
 
   TypeMix TypeOf(int unit) const;  // of the stage that has it
   int units() const { return stages.empty() ? 0 : stages.back().last_unit + 1; }

@@ -42,6 +42,24 @@ TEST(PlanTest, ReadsWhatItWrites) {
   EXPECT_EQ(again.units(), 3);
 }
 
+TEST(PlanTest, KeepsItsExplanation) {
+  Plan plan = SmallPlan();
+  plan.explanation.limits = {{"memory of a", "MiB", 60.5, 64, 0, 2, 0.25, 0.5, true},
+                             {"link a - b", "Mbit/s", std::nullopt, 100, 0.01, 1, 0.01, 0.02, false}};
+  plan.explanation.unused = {{"c", true, true, 0.1, "the best plan that uses c takes 100 ms longer"}};
+  plan.explanation.seconds = 1.5;
+  const Json json = PlanToJson(plan);
+  const Plan again = *PlanFromJson(JsonField(json, "plan.json"));
+  EXPECT_EQ(PlanToJson(again), json);
+  ASSERT_EQ(again.explanation.limits.size(), 2U);
+  EXPECT_EQ(again.explanation.limits[0].used, 60.5);
+  EXPECT_FALSE(again.explanation.limits[1].used.has_value());
+  EXPECT_EQ(again.explanation.unused.at(0).server, "c");
+  Json broken = json;
+  broken["explanation"]["limits"][1].erase("one_s");
+  EXPECT_THAT(ErrorOf(broken), HasSubstr("explanation.limits[1]"));
+}
+
 TEST(PlanTest, ErrorsNameTheField) {
   Json json = PlanToJson(SmallPlan());
   json["stages"][1]["types"][0] = "q9_9";

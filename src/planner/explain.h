@@ -20,8 +20,8 @@ std::vector<BindingLimit> FindBinding(const Problem& problem, const Assignment& 
 
 // One resource by whose change alone an impossible problem becomes possible.
 struct Remedy {
-  std::string
-      resource;  // "loss budget", "memory of edge-2", "memory of every server", "one block per server"
+  std::string resource;   // "loss budget", "memory of edge-2", "memory of every server", "one block per
+                          // server", "disk of edge-2", "busy time of edge-2", "largest number of servers"
   bool possible = false;  // no change of this resource alone helps where false
   bool proven = false;    // the amount is the least one (or, where !possible, that is proven)
   double from = 0, to = 0;

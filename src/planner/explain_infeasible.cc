@@ -36,17 +36,13 @@ class Explainer {
   Infeasibility Run() {
     AskLoss();
     AskAllMemory();
-    for (int n = 0; n < problem_.servers; ++n) AskMemory(n);
-    if (problem_.one_block_per_server) {
-      Problem p = WithoutCosts(problem_);
-      p.one_block_per_server = false;
-      AskDropped("one block per server", p);
+    for (int n = 0; n < problem_.servers; ++n) {
+      AskMemory(n);
+      AskDisk(n);
+      AskBusy(n);
     }
-    if (problem_.max_servers > 0) {
-      Problem p = WithoutCosts(problem_);
-      p.max_servers = 0;
-      AskDropped("largest number of servers", p);
-    }
+    if (problem_.one_block_per_server) AskManyBlocks();
+    if (problem_.max_servers > 0 && problem_.max_servers < problem_.servers) AskMaxServers();
     out_.reason = Reason();
     return std::move(out_);
   }
@@ -85,27 +81,95 @@ class Explainer {
     Add(remedy, fmt::format("{:.6g} -> {:.6g}", remedy.from, remedy.to));
   }
 
+  // The least use of a resource of server n that makes the problem possible: that use is the objective, in
+  // shares of `scale`; `p` has the limit lifted. `stage`: what each stage uses besides.
+  template <typename Use>
+  SolveResult LeastUse(Problem p, int n, double scale, double stage, Use use) const {
+    for (int u = 0; u < p.units; ++u)
+      for (int q = 0; q < p.types; ++q)
+        if (p.Possible(u, n, q)) p.compute.prefill_s[p.At(u, n, q)] = use(u, q) / scale;
+    p.stage.prefill_s[static_cast<size_t>(n)] = stage / scale;
+    p.Fold();
+    return SolveFor(p, options_);
+  }
+
+  // The largest use of one unit, so that objectives are about 1.
+  template <typename Use>
+  double LargestUse(int n, Use use) const {
+    double most = 0;
+    for (int u = 0; u < problem_.units; ++u)
+      for (int q = 0; q < problem_.types; ++q)
+        if (problem_.Possible(u, n, q)) most = std::max(most, use(u, q));
+    return most > 0 ? most : 1;
+  }
+
   void AskMemory(int n) {
     const auto i = static_cast<size_t>(n);
     Problem p = WithoutCosts(problem_);
     p.memory_bytes[i] = kNoLimit / 4;
-    double total = 1;
-    for (int u = 0; u < p.units; ++u)
-      for (int q = 0; q < p.types; ++q)
-        if (p.Offered(u, q)) total = std::max(total, static_cast<double>(p.Bytes(u, n, q)));
-    for (int u = 0; u < p.units; ++u)
-      for (int q = 0; q < p.types; ++q)
-        if (p.Possible(u, n, q))
-          p.compute.prefill_s[p.At(u, n, q)] = static_cast<double>(p.Bytes(u, n, q)) / total;
-    p.stage.prefill_s[i] = static_cast<double>(p.stage_bytes[i]) / total;
+    const auto use = [&](int u, int q) { return static_cast<double>(problem_.Bytes(u, n, q)); };
+    const SolveResult result =
+        LeastUse(p, n, LargestUse(n, use), static_cast<double>(problem_.stage_bytes[i]), use);
+    AddBytes(n, "memory", problem_.memory_bytes[i], result,
+             result.HasAssignment() ? Evaluate(p, result.assignment).servers[i].memory_bytes : 0);
+  }
+
+  void AskDisk(int n) {
+    const auto i = static_cast<size_t>(n);
+    if (problem_.disk_bytes[i] == kNoLimit) return;
+    Problem p = WithoutCosts(problem_);
+    p.disk_bytes[i] = kNoLimit;
+    const auto use = [&](int u, int q) {
+      return static_cast<double>(problem_.weight_bytes[problem_.Uq(u, q)]);
+    };
+    const SolveResult result = LeastUse(p, n, LargestUse(n, use), 0, use);
+    AddBytes(n, "disk", problem_.disk_bytes[i], result,
+             result.HasAssignment() ? Evaluate(p, result.assignment).servers[i].disk_bytes : 0);
+  }
+
+  void AddBytes(int n, std::string_view what, int64_t from, const SolveResult& result, int64_t to) {
+    Remedy remedy =
+        Start(fmt::format("{} of {}", what, problem_.server_names[static_cast<size_t>(n)]), result);
+    remedy.from = static_cast<double>(from);
+    remedy.to = static_cast<double>(to);
+    Add(remedy, fmt::format("{} -> {}", FormatBytes(from), FormatBytes(to)));
+  }
+
+  void AskBusy(int n) {
+    const auto i = static_cast<size_t>(n);
+    if (std::isinf(problem_.busy_limit_s[i])) return;
+    Problem p = WithoutCosts(problem_);
+    p.busy_limit_s[i] = kNever;
+    const auto use = [&](int u, int q) { return problem_.compute.decode_s[problem_.At(u, n, q)]; };
+    const SolveResult result = LeastUse(p, n, LargestUse(n, use), problem_.stage.decode_s[i], use);
+    Remedy remedy = Start(fmt::format("busy time of {}", problem_.server_names[i]), result);
+    remedy.from = problem_.busy_limit_s[i];
+    if (remedy.possible) remedy.to = Evaluate(p, result.assignment).servers[i].busy_s;
+    Add(remedy, fmt::format("{} -> {} a token", FormatDuration(remedy.from), FormatDuration(remedy.to)));
+  }
+
+  void AskManyBlocks() {
+    Problem p = WithoutCosts(problem_);
+    p.one_block_per_server = false;
     p.Fold();
-    const SolveResult result = SolveFor(p, options_);
-    Remedy remedy = Start(fmt::format("memory of {}", p.server_names[i]), result);
-    remedy.from = static_cast<double>(problem_.memory_bytes[i]);
-    if (remedy.possible)
-      remedy.to = static_cast<double>(Evaluate(p, result.assignment).servers[i].memory_bytes);
-    Add(remedy, fmt::format("{} -> {}", FormatBytes(problem_.memory_bytes[i]),
-                            FormatBytes(static_cast<int64_t>(remedy.to))));
+    Add(Start("one block per server", SolveFor(p, options_)), "dropping this limit");
+  }
+
+  // One server more at a time: the first number with a plan is the least where all before were proven to have
+  // none.
+  void AskMaxServers() {
+    Problem p = WithoutCosts(problem_);
+    p.Fold();
+    Remedy remedy;
+    bool proven = true;
+    for (p.max_servers = problem_.max_servers + 1; p.max_servers <= p.servers; ++p.max_servers) {
+      remedy = Start("largest number of servers", SolveFor(p, options_));
+      remedy.proven = proven = proven && remedy.proven;
+      remedy.from = problem_.max_servers;
+      remedy.to = p.max_servers;
+      if (remedy.possible) break;
+    }
+    Add(remedy, fmt::format("{} -> {}", remedy.from, remedy.to));
   }
 
   // Every server's memory by the same factor: the busiest-part objective, with memory in the place of time.
@@ -128,13 +192,6 @@ class Explainer {
     remedy.from = 1;
     remedy.to = remedy.possible ? result.objective_s : 0;
     Add(remedy, fmt::format("{:.4g} times as much on each", remedy.to));
-  }
-
-  void AskDropped(std::string resource, Problem p) {
-    p.Fold();
-    const SolveResult result = SolveFor(p, options_);
-    Remedy remedy = Start(std::move(resource), result);
-    Add(remedy, "dropping this limit");
   }
 
   std::string Reason() const {

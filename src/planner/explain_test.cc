@@ -65,6 +65,49 @@ TEST(ExplainInfeasible, EveryAmountIsTheLeast) {
   EXPECT_GT(possible, 5);
 }
 
+TEST(ExplainInfeasible, DiskBusyTimeAndNumberOfServersToo) {
+  RandomShape shape;
+  shape.servers = 4;
+  shape.disk_limits = shape.busy_limits = true;
+  shape.max_servers = 1;
+  auto brute = MakeSolver("brute").value();
+  int disk = 0, busy = 0, servers = 0;
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    Problem problem = RandomProblem(shape, seed);
+    for (double& limit : problem.busy_limit_s) limit *= seed % 2 == 0 ? 3 : 1;
+    for (int64_t& bytes : problem.memory_bytes) bytes *= seed % 2 == 0 ? 3 : 1;
+    if (seed % 4 == 1) problem.max_servers = 0;
+    if (seed % 4 == 3) problem.busy_limit_s.assign(problem.busy_limit_s.size(), kNever);
+    if (brute->Solve(problem, {}).HasAssignment()) continue;
+    for (const Remedy& remedy : ExplainInfeasible(problem, {}).remedies) {
+      Problem with = problem, less = problem;
+      for (size_t n = 0; n < with.disk_bytes.size(); ++n) {
+        if (remedy.resource == "disk of " + problem.server_names[n]) {
+          with.disk_bytes[n] = remedy.possible ? static_cast<int64_t>(remedy.to) : kNoLimit;
+          less.disk_bytes[n] = static_cast<int64_t>(remedy.to * (1 - 1e-5));
+          ++disk;
+        } else if (remedy.resource == "busy time of " + problem.server_names[n]) {
+          with.busy_limit_s[n] = remedy.possible ? remedy.to * (1 + 1e-6) : kNever;
+          less.busy_limit_s[n] = remedy.to * (1 - 1e-5);
+          ++busy;
+        }
+      }
+      if (remedy.resource == "largest number of servers") {
+        with.max_servers = static_cast<int>(remedy.to);
+        less.max_servers = static_cast<int>(remedy.to) - 1;
+        ++servers;
+      }
+      if (with.disk_bytes == problem.disk_bytes && with.busy_limit_s == problem.busy_limit_s &&
+          with.max_servers == problem.max_servers)
+        continue;
+      CheckRemedy(problem, remedy, with, less);
+    }
+  }
+  EXPECT_GT(disk, 0);
+  EXPECT_GT(busy, 0);
+  EXPECT_GT(servers, 0);
+}
+
 TEST(ExplainInfeasible, AUnitWithoutAServer) {
   Problem p = RandomProblem({}, 1);
   for (int n = 0; n < p.servers; ++n) p.allowed[p.Un(2, n)] = 0;

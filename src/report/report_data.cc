@@ -282,6 +282,7 @@ absl::StatusOr<Json> PlanReportData(const ReportInputs& in) {
         {"gap", plan.gap},
         {"seconds", plan.solve_s}}},
       {"binding", plan.binding},
+      {"explanation", plan.explanation.empty() ? Json(nullptr) : ExplanationToJson(plan.explanation)},
       {"measured", MeasuredJson(in.measured)},
       {"trade_off", TradeOffJson(in)}};
 }

@@ -168,11 +168,28 @@ function memorySection(parent, data) {
   });
 }
 
+// What more of each limit is worth, where the plan was explained.
+function explanationTable(part, explanation) {
+  if (!explanation) return;
+  const useful = explanation.limits.filter((limit) => limit.all_s > 0 || !limit.proven);
+  const useless = explanation.limits.filter((limit) => !useful.includes(limit)).map((limit) => limit.limit);
+  const saved = (value) => (value > 0 ? seconds(value) : NONE);
+  part.append(html("p", {class: "soft"}, "What more of a limit saves in a request, found by solving the problem again:"));
+  table(part, [
+    {title: "limit", cell: (l) => l.limit}, {title: "used", number: true, cell: (l) => number(l.used)},
+    {title: "of", number: true, cell: (l) => `${number(l.of)} ${l.unit}`}, {title: "one more saves", number: true, cell: (l) => saved(l.one_s)},
+    {title: "least that helps", number: true, cell: (l) => (l.least > 0 ? `+${number(l.least)}` : NONE)}, {title: "saves", number: true, cell: (l) => saved(l.least_s)},
+    {title: "without the limit", number: true, cell: (l) => saved(l.all_s)}, {title: "", cell: (l) => (l.proven ? "proven" : "not proven")},
+  ], useful);
+  if (useless.length) part.append(html("p", {}, `No amount of these saves anything (proven): ${useless.join(", ")}.`));
+  if (explanation.unused.length) part.append(html("ul", {class: "binding"}, explanation.unused.map((server) => html("li", {}, server.text))));
+}
+
 function bindingSection(parent, data) {
   const part = section(parent, "binding", "What binds", "Limits that the plan uses up; with more of them a better plan may be possible.");
   if (data.binding.length === 0) {
     part.append(html("p", {}, "Nothing: no limit keeps a unit from its next better type or another place."));
   } else {
     part.append(html("ul", {class: "binding"}, data.binding.map((limit) => html("li", {}, limit))));
-  }
+  }  explanationTable(part, data.explanation);
 }

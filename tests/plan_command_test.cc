@@ -1,0 +1,90 @@
+// `dilemma plan` as a user runs it: on a real model with a made-up cluster, and on bare problems.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+#include "planner/problem_file.h"
+#include "planner/random_problem.h"
+#include "tests/plan_fixture.h"
+
+namespace dilemma::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+class PlanCommand : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    SKIP_WITHOUT_MODEL();
+    auto fixture = PlanFixture::Create();
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_.emplace(*std::move(fixture));
+  }
+
+  // The document that `plan --json` prints; null where it fails.
+  Json PlanJson(const std::string& arguments) const {
+    const CommandResult result = fixture_->Plan("--json " + arguments);
+    EXPECT_EQ(result.code, 0) << result.err;
+    const auto json = ParseJson(result.out, "output");
+    EXPECT_TRUE(json.ok()) << json.status();
+    return json.ok() ? *json : Json(nullptr);
+  }
+  void ExpectError(const std::string& arguments, const std::string& text) const {
+    const CommandResult result = fixture_->Plan(arguments);
+    EXPECT_EQ(result.code, 2) << result.err;
+    EXPECT_THAT(result.err, HasSubstr(text));
+  }
+
+  std::optional<PlanFixture> fixture_;
+};
+
+TEST_F(PlanCommand, ExplainsWhatMoreOfEachLimitIsWorth) {
+  const Json plan = PlanJson("--as-good-as q4_0 --explain");
+  ASSERT_TRUE(plan.is_object());
+  EXPECT_EQ(plan["solver"]["status"], "optimal");
+  EXPECT_EQ(*ReadJson(fixture_->At("plan.json")), plan);
+  const Json& limits = plan["explanation"]["limits"];
+  ASSERT_EQ(limits.size(), 1 + 4 + 6);  // loss, memory of each server, links
+  const Json* memory = nullptr;
+  for (const Json& limit : limits) {
+    EXPECT_TRUE(limit["proven"].get<bool>()) << limit;
+    if (memory == nullptr && limit["unit"] == "MiB" && limit["least"] > 0) memory = &limit;
+  }
+  ASSERT_NE(memory, nullptr) << "memory is what is short here: " << limits;
+  // With that much more memory in the cluster file the plan is as much faster.
+  std::string toml = Slurp(fixture_->At("cluster.toml"));
+  Cluster cluster = fixture_->cluster();
+  for (Server& server : cluster.servers)
+    if (memory->at("limit") == "memory of " + server.name)
+      *server.memory_bytes += memory->at("least").get<int64_t>() << 20;
+  ASSERT_TRUE(WriteFileAtomically(fixture_->At("cluster.toml"), ClusterToToml(cluster)).ok());
+  const double before = plan["predicted"]["request_s"],
+               after = PlanJson("--as-good-as q4_0")["predicted"]["request_s"];
+  EXPECT_NEAR(before - after, memory->at("least_s").get<double>(), 1e-5 * before);
+}
+
+TEST_F(PlanCommand, ExplanationIsATableForPeople) {
+  const CommandResult result = fixture_->Plan("--as-good-as q5_0 --explain");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("what more of it saves"));
+  EXPECT_THAT(result.out, HasSubstr("memory of gateway"));
+  EXPECT_THAT(fixture_->Plan("--help").out, HasSubstr("--explain"));
+}
+
+TEST(PlanProblem, IsExplainedToo) {
+  const TempDir dir = *TempDir::Create("dilemma-problem");
+  RandomShape shape;
+  shape.units = 6;
+  shape.servers = 4;
+  ASSERT_TRUE(WriteJson(dir.path() / "problem.json", ProblemToJson(RandomProblem(shape, 2))).ok());
+  const std::string file = "plan --problem '" + (dir.path() / "problem.json").string() + "'";
+  const CommandResult json = Dilemma(file + " --explain --json");
+  ASSERT_EQ(json.code, 0) << json.err;
+  const Json answer = *ParseJson(json.out, "output");
+  ASSERT_EQ(answer["status"], "optimal") << answer;
+  EXPECT_EQ(answer["explanation"]["limits"].size(), 1 + 4);
+  EXPECT_FALSE(ParseJson(Dilemma(file + " --json").out, "output")->contains("explanation"));
+}
+
+}  // namespace
+}  // namespace dilemma::testing

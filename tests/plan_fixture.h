@@ -1,0 +1,30 @@
+// A cluster of four unequal servers, its profile and a quality table for the small real model, written as the
+// files that `dilemma plan` reads: what its command is tested on.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "base/file.h"
+#include "cluster/cluster.h"
+#include "tests/command_runner.h"
+
+namespace dilemma::testing {
+
+// Needs SmolModel(). Times and losses are made up and round; what is planned from them is exact all the same.
+class PlanFixture {
+ public:
+  static absl::StatusOr<PlanFixture> Create();
+  std::filesystem::path At(const std::string& name) const { return dir_.path() / name; }
+  // `dilemma plan` of the model on the cluster, with these arguments besides.
+  CommandResult Plan(const std::string& arguments) const;
+  const Cluster& cluster() const { return cluster_; }
+
+ private:
+  explicit PlanFixture(TempDir dir) : dir_(std::move(dir)) {}
+  TempDir dir_;
+  Cluster cluster_;
+};
+
+}  // namespace dilemma::testing

@@ -126,9 +126,9 @@ std::string RenderPlan(const Plan& plan, const ModelInfo& model) {
       "\npredicted: {:.2f} ms a token, {:.1f} ms to the first token, {} for {} tokens after {}\n",
       plan.predicted.decode_s * 1e3, plan.predicted.prefill_s * 1e3, FormatDuration(plan.predicted.request_s),
       plan.workload.output_tokens, plan.workload.prompt_tokens);
-  out += fmt::format("loss ({}): {:.5f} of {:.5f} allowed; {} by {} in {}, gap {:.2g} %\n", plan.loss_kind,
-                     plan.loss, plan.loss_budget, plan.status, plan.method, FormatDuration(plan.solve_s),
-                     100 * plan.gap);
+  out += fmt::format("loss ({}): {:.5f} of {:.5f} allowed; {} by {} in {}{}\n", plan.loss_kind, plan.loss,
+                     plan.loss_budget, plan.status, plan.method, FormatDuration(plan.solve_s),
+                     plan.gap <= 1e-6 ? ", proven" : fmt::format(", gap {:.2g} %", 100 * plan.gap));
   for (const std::string& limit : plan.binding) out += "binds: " + limit + "\n";
   return out;
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/json.h"
+#include "fmt/format.h"
 #include "planner/problem_file.h"
 #include "planner/random_problem.h"
 #include "tests/plan_fixture.h"
@@ -71,6 +72,48 @@ TEST_F(PlanCommand, ExplanationIsATableForPeople) {
   EXPECT_THAT(fixture_->Plan("--help").out, HasSubstr("--explain"));
 }
 
+TEST_F(PlanCommand, DrawsTheCurveOfDelayAgainstLoss) {
+  const std::string page = (fixture_->At("curve.html")).string();
+  const Json plan = PlanJson("--as-good-as q4_0 --frontier --points 4 --page '" + page + "'");
+  ASSERT_TRUE(plan.is_object());
+  const Json& curve = plan["trade_off"]["curve"];
+  ASSERT_EQ(curve.size(), 4U);
+  for (size_t i = 0; i < curve.size(); ++i) {
+    EXPECT_EQ(curve[i]["status"], "optimal");
+    if (i > 0) {
+      EXPECT_LE(curve[i]["request_s"].get<double>(), curve[i - 1]["request_s"].get<double>() * (1 + 1e-6));
+      EXPECT_GT(curve[i]["loss"].get<double>(), curve[i - 1]["loss"].get<double>());
+    }
+  }
+  // A point of the curve is what planning with its budget gives.
+  const Json same = PlanJson(fmt::format("--max-loss {}", curve[1]["budget"].get<double>()));
+  EXPECT_NEAR(same["predicted"]["request_s"].get<double>(), curve[1]["request_s"].get<double>(), 1e-5);
+  EXPECT_THAT(Slurp(page), HasSubstr("Delay against quality"));
+  const CommandResult text = fixture_->Plan("--as-good-as q4_0 --frontier --points 3 --page '" + page + "'");
+  EXPECT_THAT(text.out, HasSubstr("loss budget"));
+  EXPECT_THAT(text.out, HasSubstr("proven"));
+  ExpectError(
+      "--as-good-as q4_0 --frontier --objective throughput --time-limit 2 --gap 0.5 --page '" + page + "'",
+      "throughput");
+}
+
+TEST_F(PlanCommand, PinsUnitsAndLeavesServersOut) {
+  const Json plan = PlanJson("--as-good-as q4_0 --pin embedding=slow --pin 3-5=tiny --pin head=gateway");
+  ASSERT_TRUE(plan.is_object());
+  EXPECT_EQ(plan["stages"].front()["server"], "slow");
+  EXPECT_EQ(plan["stages"].back()["server"], "gateway");
+  for (const Json& stage : plan["stages"])
+    if (stage["first_unit"] <= 6 && stage["last_unit"] >= 4) {
+      EXPECT_EQ(stage["server"], "tiny");
+    }
+  const Json without = PlanJson("--max-loss 100 --without tiny");
+  for (const Json& stage : without["stages"]) EXPECT_NE(stage["server"], "tiny");
+  ExpectError("--pin 3-99=tiny", "layers 0 to 29");
+  ExpectError("--pin tiny", "pin 'tiny'");
+  ExpectError("--pin head=nobody", "nobody");
+  ExpectError("--without nobody", "nobody");
+}
+
 TEST(PlanProblem, IsExplainedToo) {
   const TempDir dir = *TempDir::Create("dilemma-problem");
   RandomShape shape;
@@ -83,6 +126,10 @@ TEST(PlanProblem, IsExplainedToo) {
   const Json answer = *ParseJson(json.out, "output");
   ASSERT_EQ(answer["status"], "optimal") << answer;
   EXPECT_EQ(answer["explanation"]["limits"].size(), 1 + 4);
+  EXPECT_EQ(ParseJson(Dilemma(file + " --frontier --points 3 --json").out, "output")
+                ->at("trade_off")["curve"]
+                .size(),
+            3U);
   EXPECT_FALSE(ParseJson(Dilemma(file + " --json").out, "output")->contains("explanation"));
 }
 

@@ -1,13 +1,17 @@
+#include <optional>
+
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "cli/command.h"
 #include "cli/plan_explain.h"
+#include "cli/plan_frontier.h"
 #include "cli/plan_problem.h"
 #include "cli/render.h"
 #include "cli/steps.h"
 #include "model/gguf_reader.h"
 #include "planner/baselines.h"
 #include "planner/explain.h"
+#include "report/page.h"
 #include "study/plan_inputs.h"
 
 namespace dilemma::cli {
@@ -19,7 +23,10 @@ struct Options {
   std::string as_good_as = "q4_0";
   double max_loss = -1;
   std::vector<std::string> types;
-  bool many_blocks = false, explain = false;
+  bool many_blocks = false, explain = false, frontier = false;
+  int points = 9;
+  std::string page = "frontier.html";
+  std::vector<std::string> pins, without;
   int max_servers = 0;
   double time_limit_s = 60, gap = 1e-6;
   std::string objective = "latency";
@@ -67,13 +74,33 @@ absl::StatusOr<PlanInputs> ReadInputs(const Options& options, const std::string&
   in.limits.one_block_per_server = !options.many_blocks;
   in.limits.max_servers = options.max_servers;
   in.limits.objective = options.objective == "throughput" ? Objective::kThroughput : Objective::kLatency;
+  for (const std::string& text : options.pins) {
+    ASSIGN_OR_RETURN(Pin pin, ParsePin(text, in.model));
+    in.limits.pins.push_back(std::move(pin));
+  }
+  for (const std::string& name : options.without) {
+    const int n = in.cluster.IndexOf(name);
+    if (n < 0) return InvalidArgument("--without {}: cluster '{}' has no such server", name, in.cluster.name);
+    in.cluster.servers[static_cast<size_t>(n)].forbidden = true;
+  }
   return in;
+}
+
+// Draws the curve around the plan: as text, and as a page.
+absl::StatusOr<TradeOff> DrawFrontier(const Options& options, const PlanInputs& in, const Problem& problem,
+                                      const SolveResult& result, const Plan& plan) {
+  ASSIGN_OR_RETURN(TradeOff curve,
+                   Frontier(problem, result.assignment, options.points, options.time_limit_s, options.gap));
+  const ReportInputs inputs = {&plan, &in.model, &in.cluster, &in.profile, &in.quality, nullptr, &curve, ""};
+  ASSIGN_OR_RETURN(const Json data, PlanReportData(inputs));
+  RETURN_IF_ERROR(WriteFileAtomically(options.page, RenderPage(data)));
+  return curve;
 }
 
 absl::Status Run(const Program& program, const Options& options) {
   if (!options.problem.empty()) {
-    return AnswerProblem(
-        program, {options.problem, options.method, options.time_limit_s, options.gap, options.explain});
+    return AnswerProblem(program, {options.problem, options.method, options.time_limit_s, options.gap,
+                                   options.explain, options.frontier ? options.points : 0});
   }
   if (options.model.empty() || options.cluster.empty() || options.profile.empty())
     return InvalidArgument(
@@ -95,11 +122,21 @@ absl::Status Run(const Program& program, const Options& options) {
                      Explain(problem, result, resources, options.time_limit_s, options.gap));
   }
   RETURN_IF_ERROR(WriteJson(options.out, PlanToJson(plan)));
+  std::optional<TradeOff> curve;
+  if (options.frontier && !Interrupted()) {
+    ASSIGN_OR_RETURN(curve, DrawFrontier(options, in, problem, result, plan));
+  }
   if (program.json) {
-    PrintJson(PlanToJson(plan));
+    Json json = PlanToJson(plan);
+    if (curve.has_value()) json["trade_off"] = TradeOffToJson(*curve);
+    PrintJson(json);
   } else {
-    Print(RenderPlan(plan, in.model) + RenderExplanation(plan.explanation) + "\n" +
-          RenderRing(plan, in.model) + fmt::format("\nwritten to {}\n", options.out));
+    std::string text =
+        RenderPlan(plan, in.model) + RenderExplanation(plan.explanation) + "\n" + RenderRing(plan, in.model);
+    if (curve.has_value()) text += RenderFrontier(*curve);
+    text += fmt::format("\nwritten to {}", options.out);
+    if (curve.has_value()) text += fmt::format("; the curve to {}, for any browser", options.page);
+    Print(text + "\n");
   }
   return Interrupted() ? InterruptedStatus() : absl::OkStatus();
 }
@@ -144,6 +181,17 @@ void AddPlan(Program& program) {
   command->add_flag(
       "--explain", options->explain,
       "What one more unit of each limit is worth, and why servers are unused, by solving again");
+  command->add_flag("--frontier", options->frontier,
+                    "Also the curve of delay against loss: every plan on it proven, or its gap shown");
+  command->add_option("--points", options->points, "Of the curve")
+      ->check(CLI::Range(2, 100))
+      ->capture_default_str();
+  command->add_option("--page", options->page, "Where the picture of the curve goes (HTML)")
+      ->capture_default_str();
+  command->add_option(
+      "--pin", options->pins,
+      "Units that must be on a server: embedding=gateway, head=gateway, 0-9=edge-fast (layers)");
+  command->add_option("--without", options->without, "Plan as if this server were not there");
   command->add_option("--max-servers", options->max_servers, "Use at most this many servers (0: all)")
       ->check(CLI::Range(0, 100000));
   command

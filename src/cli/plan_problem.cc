@@ -1,9 +1,12 @@
 #include "cli/plan_problem.h"
 
+#include <optional>
+
 #include "base/interrupt.h"
 #include "base/table.h"
 #include "base/units.h"
 #include "cli/plan_explain.h"
+#include "cli/plan_frontier.h"
 #include "cli/steps.h"
 #include "planner/baselines.h"
 #include "planner/explain.h"
@@ -53,7 +56,7 @@ absl::StatusOr<SolveResult> SolveBy(const std::string& method, const Problem& pr
 }
 
 absl::Status AnswerProblem(const Program& program, const ProblemOptions& problem_options) {
-  const auto& [path, method, time_limit_s, gap, explain] = problem_options;
+  const auto& [path, method, time_limit_s, gap, explain, frontier] = problem_options;
   ASSIGN_OR_RETURN(const Problem problem, ReadProblem(path));
   ProgressLine line("planning");
   const SolveOptions options = MakeSolveOptions(time_limit_s, gap, line);
@@ -68,12 +71,18 @@ absl::Status AnswerProblem(const Program& program, const ProblemOptions& problem
     ASSIGN_OR_RETURN(explanation,
                      Explain(problem, result, ResourcesOf(problem, result.assignment), time_limit_s, gap));
   }
+  std::optional<TradeOff> curve;
+  if (frontier > 0 && result.HasAssignment() && !Interrupted()) {
+    ASSIGN_OR_RETURN(curve, Frontier(problem, result.assignment, frontier, time_limit_s, gap));
+  }
   if (program.json) {
     Json answer = AnswerToJson(result);
     if (!explanation.empty()) answer["explanation"] = ExplanationToJson(explanation);
+    if (curve.has_value()) answer["trade_off"] = TradeOffToJson(*curve);
     PrintJson(answer);
   } else {
-    Print(RenderAnswer(problem, result) + RenderExplanation(explanation));
+    Print(RenderAnswer(problem, result) + RenderExplanation(explanation) +
+          (curve.has_value() ? RenderFrontier(*curve) : ""));
   }
   return Interrupted() ? InterruptedStatus() : absl::OkStatus();
 }

@@ -18,6 +18,7 @@ struct ProblemOptions {
   std::string method{kDefaultSolver};
   double time_limit_s = 60, gap = 1e-6;
   bool explain = false;
+  int frontier = 0;  // points; 0: none
 };
 
 // Reads, solves, prints the answer. That there is no plan is an answer too; an error is a file that cannot be

@@ -225,15 +225,6 @@ Json PointJson(const TradeOffPoint& point) {
   return json;
 }
 
-Json TradeOffJson(const ReportInputs& in) {
-  if (in.trade_off == nullptr) return {{"missing", in.no_trade_off}};
-  Json curve = Json::array(), others = Json::array();
-  for (const TradeOffPoint& point : in.trade_off->curve) curve.push_back(PointJson(point));
-  for (const TradeOffPoint& point : in.trade_off->others) others.push_back(PointJson(point));
-  return {
-      {"curve", std::move(curve)}, {"others", std::move(others)}, {"here", PointJson(in.trade_off->here)}};
-}
-
 Json ModelJson(const ReportInputs& in) {
   Json json = {{"name", in.plan->model_name}, {"arch", in.plan->arch}, {"sha256", in.plan->model_sha256}};
   if (in.model != nullptr) {
@@ -246,6 +237,13 @@ Json ModelJson(const ReportInputs& in) {
 }
 
 }  // namespace
+
+Json TradeOffToJson(const TradeOff& trade_off) {
+  Json curve = Json::array(), others = Json::array();
+  for (const TradeOffPoint& point : trade_off.curve) curve.push_back(PointJson(point));
+  for (const TradeOffPoint& point : trade_off.others) others.push_back(PointJson(point));
+  return {{"curve", std::move(curve)}, {"others", std::move(others)}, {"here", PointJson(trade_off.here)}};
+}
 
 absl::StatusOr<Json> PlanReportData(const ReportInputs& in) {
   RETURN_IF_ERROR(CheckInputs(in));
@@ -284,7 +282,8 @@ absl::StatusOr<Json> PlanReportData(const ReportInputs& in) {
       {"binding", plan.binding},
       {"explanation", plan.explanation.empty() ? Json(nullptr) : ExplanationToJson(plan.explanation)},
       {"measured", MeasuredJson(in.measured)},
-      {"trade_off", TradeOffJson(in)}};
+      {"trade_off",
+       in.trade_off == nullptr ? Json{{"missing", in.no_trade_off}} : TradeOffToJson(*in.trade_off)}};
 }
 
 }  // namespace dilemma

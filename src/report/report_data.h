@@ -51,6 +51,9 @@ struct ReportInputs {
   std::string no_trade_off = {};  // why there is none, as a sentence
 };
 
+// {"curve": [...], "others": [...], "here": {...}} (docs/formats.md).
+Json TradeOffToJson(const TradeOff& trade_off);
+
 // kInvalidArgument where the inputs do not belong together: a server of the plan that the cluster or profile
 // does not have, another number of units, a run over other servers.
 absl::StatusOr<Json> PlanReportData(const ReportInputs& inputs);

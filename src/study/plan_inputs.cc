@@ -4,7 +4,8 @@
 #include <cmath>
 #include <set>
 
-#include "fmt/format.h"
+#include "absl/strings/numbers.h"
+#include "base/status.h"
 
 namespace dilemma {
 namespace {
@@ -33,6 +34,34 @@ std::set<std::pair<int, int>> UsedPairs(const Assignment& assignment) {
 
 absl::StatusOr<Problem> BuildProblem(const PlanInputs& in) {
   return BuildProblem(in.model, in.cluster, in.profile, in.quality, in.workload, in.limits);
+}
+
+absl::StatusOr<Pin> ParsePin(std::string_view text, const ModelInfo& model) {
+  const auto bad = [&] {
+    return InvalidArgument(
+        "pin '{}': write units and server, as in embedding=gateway, head=gateway or 0-9=gateway (layers 0 to "
+        "{})",
+        text, model.n_layer - 1);
+  };
+  const size_t equals = text.find('=');
+  if (equals == std::string_view::npos || equals + 1 == text.size()) return bad();
+  const std::string_view units = text.substr(0, equals);
+  Pin pin;
+  pin.server = text.substr(equals + 1);
+  if (units == "embedding") return pin;
+  if (units == "head") {
+    pin.first_unit = pin.last_unit = static_cast<int>(model.units.size()) - 1;
+    return pin;
+  }
+  const size_t dash = units.find('-');
+  const std::string_view last = dash == std::string_view::npos ? units : units.substr(dash + 1);
+  if (!absl::SimpleAtoi(View(units.substr(0, dash)), &pin.first_unit) ||
+      !absl::SimpleAtoi(View(last), &pin.last_unit) || pin.first_unit < 0 || pin.last_unit < pin.first_unit ||
+      pin.last_unit >= model.n_layer)
+    return bad();
+  ++pin.first_unit;  // unit 0 is the embedding
+  ++pin.last_unit;
+  return pin;
 }
 
 std::vector<Resource> LinkResources(const PlanInputs& inputs, const Problem& problem,

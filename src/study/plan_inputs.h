@@ -1,6 +1,7 @@
 // Everything that a planning problem is made from, so that it can be made again with something changed.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -18,6 +19,10 @@ struct PlanInputs {
   PlanLimits limits;
 };
 absl::StatusOr<Problem> BuildProblem(const PlanInputs& inputs);
+
+// "embedding=gateway", "head=gateway", "7=edge-fast" or "0-9=edge-fast" (layers). That there is such a server
+// is checked when the problem is built.
+absl::StatusOr<Pin> ParsePin(std::string_view text, const ModelInfo& model);
 
 // Every pair of servers that may be used, in Mbit/s of measured bandwidth, both directions at once; those
 // between stages of the plan first. The resources refer to `inputs`. No latency is bought with bandwidth:

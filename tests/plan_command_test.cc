@@ -114,6 +114,47 @@ TEST_F(PlanCommand, PinsUnitsAndLeavesServersOut) {
   ExpectError("--without nobody", "nobody");
 }
 
+TEST_F(PlanCommand, PlansAgainWhenAServerIsLost) {
+  const Json old = PlanJson("--max-loss 1.2 --users 2");
+  ASSERT_TRUE(old.is_object());
+  const std::string lost = old["stages"].back()["server"].get<std::string>();
+  const std::filesystem::path saved = fixture_->At("old.json");
+  ASSERT_TRUE(WriteJson(saved, old).ok());
+  const Json again = PlanJson("--from '" + saved.string() + "' --without " + lost);
+  ASSERT_TRUE(again.is_object());
+  EXPECT_EQ(again["old_plan"], old);
+  EXPECT_EQ(again["plan"]["workload"], old["workload"]);
+  EXPECT_EQ(again["plan"]["quality"]["budget"], old["quality"]["budget"]);
+  EXPECT_TRUE(again["unchanged"]["request_s"].is_null());
+  EXPECT_GT(again["moved_bytes"].get<int64_t>(), 0);
+  EXPECT_GE(again["shipped_bytes"].get<int64_t>(), again["moved_bytes"].get<int64_t>());
+  for (const Json& stage : again["plan"]["stages"]) EXPECT_NE(stage["server"], lost);
+  EXPECT_EQ(*ReadJson(fixture_->At("plan.json")), again["plan"]);
+}
+
+TEST_F(PlanCommand, AnswersWhatIf) {
+  const Json same = PlanJson("--max-loss 1.2 --what-if 'link gateway-fast 50 Mbit/s'");  // as it is
+  EXPECT_EQ(same["moves"].size(), 0U);
+  EXPECT_NEAR(same["after"]["request_s"].get<double>(), same["before"]["request_s"].get<double>(), 1e-6);
+  const Json slow =
+      PlanJson("--max-loss 1.2 --what-if 'slowdown fast 8' --what-if 'slowdown gateway 8' --serve 1e9");
+  EXPECT_GT(slow["after"]["request_s"].get<double>(), slow["before"]["request_s"].get<double>());
+  EXPECT_LE(slow["after"]["request_s"].get<double>(), slow["unchanged"]["request_s"].get<double>() + 1e-6);
+  const CommandResult text =
+      fixture_->Plan("--max-loss 1.2 --what-if 'users +1' --what-if 'link user-slow 5 ms'");
+  EXPECT_EQ(text.code, 0) << text.err;
+  for (const char* part :
+       {"old plan\n", "new plan\n", "a request before", "after, old plan", "after, new plan"})
+    EXPECT_THAT(text.out, HasSubstr(part));
+  ExpectError("--what-if 'users many'", "users many");
+  ExpectError("--what-if 'link fast-nobody 1 ms'", "fast-nobody");
+  ExpectError("--from '" + fixture_->At("quality.json").string() + "'", "dilemma plan");
+  const CommandResult never =
+      fixture_->Plan("--max-loss 1.2 --what-if 'memory fast 17 MiB' --without gateway --without slow");
+  EXPECT_NE(never.code, 0);
+  EXPECT_THAT(never.err, HasSubstr("no plan can keep every limit"));
+}
+
 TEST(PlanProblem, IsExplainedToo) {
   const TempDir dir = *TempDir::Create("dilemma-problem");
   RandomShape shape;

@@ -6,13 +6,13 @@
 #include "cli/plan_explain.h"
 #include "cli/plan_frontier.h"
 #include "cli/plan_problem.h"
+#include "cli/plan_replan.h"
 #include "cli/render.h"
 #include "cli/steps.h"
 #include "model/gguf_reader.h"
 #include "planner/baselines.h"
-#include "planner/explain.h"
 #include "report/page.h"
-#include "study/plan_inputs.h"
+#include "study/replan.h"
 
 namespace dilemma::cli {
 namespace {
@@ -26,7 +26,10 @@ struct Options {
   bool many_blocks = false, explain = false, frontier = false;
   int points = 9;
   std::string page = "frontier.html";
-  std::vector<std::string> pins, without;
+  std::vector<std::string> pins, without, what_if;
+  std::string from;
+  double serve_requests = 100;
+  CLI::App* command = nullptr;  // to see what was given
   int max_servers = 0;
   double time_limit_s = 60, gap = 1e-6;
   std::string objective = "latency";
@@ -37,30 +40,6 @@ absl::StatusOr<double> Budget(const Options& options, const QualityTable& qualit
   if (options.max_loss >= 0) return options.max_loss;
   ASSIGN_OR_RETURN(const TensorType type, ParseTensorType(options.as_good_as));
   return UniformLoss(quality, type);
-}
-
-// Says why there is no plan and what would make one possible.
-absl::Status NoPlan(const Program& program, const Problem& problem, const SolveResult& result,
-                    const SolveOptions& options) {
-  if (Interrupted()) return InterruptedStatus();
-  if (result.status == SolveStatus::kUnknown) {
-    return FailedPrecondition("no plan was found within the time limit ({}); give it more with --time-limit",
-                              result.reason);
-  }
-  const Infeasibility why = ExplainInfeasible(problem, options);
-  Json remedies = Json::array();
-  std::string text = why.reason.empty() ? result.reason : why.reason;
-  for (const Remedy& remedy : why.remedies) {
-    remedies.push_back({{"resource", remedy.resource},
-                        {"possible", remedy.possible},
-                        {"proven", remedy.proven},
-                        {"from", remedy.from},
-                        {"to", remedy.to},
-                        {"text", remedy.text}});
-    text += "\n  " + remedy.text;
-  }
-  if (program.json) PrintJson({{"status", "infeasible"}, {"reason", why.reason}, {"remedies", remedies}});
-  return FailedPrecondition("no plan can keep every limit: {}", text);
 }
 
 absl::StatusOr<PlanInputs> ReadInputs(const Options& options, const std::string& sha256) {
@@ -97,6 +76,58 @@ absl::StatusOr<TradeOff> DrawFrontier(const Options& options, const PlanInputs& 
   return curve;
 }
 
+// What the old plan was made for, wherever the command line says nothing else.
+absl::Status TakeFromPlan(const Plan& old_plan, Options& options, std::string_view loss_kind) {
+  const auto given = [&](const char* name) { return options.command->count(name) > 0; };
+  Workload& work = options.workload;
+  const Workload& old = old_plan.workload;
+  if (!given("--context")) work.context = old.context;
+  if (!given("--users")) work.users = old.users;
+  if (!given("--prompt-tokens")) work.prompt_tokens = old.prompt_tokens;
+  if (!given("--output-tokens")) work.output_tokens = old.output_tokens;
+  if (!given("--wire")) work.wire = old.wire;
+  if (given("--max-loss") || given("--as-good-as")) return absl::OkStatus();
+  if (old_plan.loss_kind != loss_kind)
+    return InvalidArgument(
+        "the old plan's budget is in '{}' loss, the quality table is in '{}': say --max-loss or --as-good-as",
+        old_plan.loss_kind, loss_kind);
+  options.max_loss = old_plan.loss_budget;
+  return absl::OkStatus();
+}
+
+// --from and --what-if: without --from the old plan is the one for things as they are.
+absl::Status RunAgain(const Program& program, const Options& given, const std::string& sha256) {
+  Options options = given;
+  ReplanRequest request;
+  if (!options.from.empty()) {
+    ASSIGN_OR_RETURN(request.old_plan, ReadPlan(options.from));
+    ASSIGN_OR_RETURN(const PlanInputs in, ReadInputs(options, sha256));
+    RETURN_IF_ERROR(TakeFromPlan(request.old_plan, options, Name(in.quality.kind)));
+  }
+  ASSIGN_OR_RETURN(request.inputs, ReadInputs(options, sha256));
+  PlanInputs& in = request.inputs;
+  if (options.from.empty()) {
+    ProgressLine line("planning");
+    ASSIGN_OR_RETURN(const Problem problem, BuildProblem(in));
+    const SolveOptions solve = MakeSolveOptions(options.time_limit_s, options.gap, line);
+    ASSIGN_OR_RETURN(const SolveResult result, SolveBy(options.method, problem, solve));
+    line.Finish();
+    if (!result.HasAssignment()) return NoPlan(program, problem, result, solve);
+    ASSIGN_OR_RETURN(request.old_plan,
+                     ToPlan({in.model, sha256, in.cluster, in.quality, in.workload}, problem, result));
+    if (Interrupted()) return InterruptedStatus();
+  }
+  for (const std::string& change : options.what_if) RETURN_IF_ERROR(ApplyChange(change, in));
+  request.changes = options.what_if;
+  for (const std::string& server : options.without) request.changes.push_back("without " + server);
+  request.sha256 = sha256;
+  request.serve_requests = options.serve_requests;
+  request.time_limit_s = options.time_limit_s;
+  request.gap = options.gap;
+  request.out = options.out;
+  return ReplanAndPrint(program, request);
+}
+
 absl::Status Run(const Program& program, const Options& options) {
   if (!options.problem.empty()) {
     return AnswerProblem(program, {options.problem, options.method, options.time_limit_s, options.gap,
@@ -106,6 +137,7 @@ absl::Status Run(const Program& program, const Options& options) {
     return InvalidArgument(
         "plan needs a model, --cluster and --profile, or --problem (see dilemma plan --help)");
   ASSIGN_OR_RETURN(const std::string sha256, Sha256OfFile(options.model));
+  if (!options.from.empty() || !options.what_if.empty()) return RunAgain(program, options, sha256);
   ASSIGN_OR_RETURN(const PlanInputs in, ReadInputs(options, sha256));
   ASSIGN_OR_RETURN(const Problem problem, BuildProblem(in));
   ProgressLine line("planning");
@@ -153,10 +185,13 @@ std::vector<std::string> Methods() {
 void AddPlan(Program& program) {
   auto options = std::make_shared<Options>();
   options->out = "plan.json";
-  CLI::App* command =
-      AddCommand(program, "plan", "Decide which server runs each unit and at how many bits",
-                 "dilemma plan model.gguf --cluster emulated.toml --profile profile.json --as-good-as q5_0",
-                 [&program, options] { return Run(program, *options); });
+  CLI::App* command = AddCommand(
+      program, "plan", "Decide which server runs each unit and at how many bits",
+      "dilemma plan model.gguf --cluster emulated.toml --profile profile.json --as-good-as q5_0 --explain\n"
+      "  dilemma plan model.gguf -c emulated.toml -p profile.json --frontier --page frontier.html\n"
+      "  dilemma plan model.gguf -c emulated.toml -p profile.json --from plan.json --what-if \"link a-b 20 "
+      "Mbit/s\"",
+      [&program, options] { return Run(program, *options); });
   command->add_option("model", options->model, "A GGUF file");
   command->add_option("--cluster,-c", options->cluster, "A cluster file (TOML)");
   command->add_option("--profile,-p", options->profile, "What `dilemma profile` measured");
@@ -208,6 +243,19 @@ void AddPlan(Program& program) {
   command->add_option("--gap", options->gap, "Relative gap at which a plan counts as optimal")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  command->add_option("--from", options->from,
+                      "Plan again from this plan: its workload and budget, and moving its shards has a cost");
+  command
+      ->add_option("--what-if", options->what_if,
+                   "A change to plan for, against --from or the plan for things as they are: " +
+                       std::string(ChangeGrammar()))
+      ->take_all();
+  command
+      ->add_option("--serve", options->serve_requests,
+                   "Requests over which moving shards must pay off (with --from, --what-if)")
+      ->check(CLI::Range(1e-3, 1e12))
+      ->capture_default_str();
+  options->command = command;
   AddWorkloadOptions(command, options->workload);
 }
 

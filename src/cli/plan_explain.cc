@@ -3,6 +3,7 @@
 #include "base/interrupt.h"
 #include "base/table.h"
 #include "base/units.h"
+#include "planner/explain.h"
 
 namespace dilemma::cli {
 namespace {
@@ -48,6 +49,29 @@ std::string RenderExplanation(const Explanation& explanation) {
   if (!useless.empty()) out += "no amount of these saves anything (proven): " + useless + "\n";
   for (const UnusedServer& server : explanation.unused) out += "not used: " + server.text + "\n";
   return out;
+}
+
+absl::Status NoPlan(const Program& program, const Problem& problem, const SolveResult& result,
+                    const SolveOptions& options) {
+  if (Interrupted()) return InterruptedStatus();
+  if (result.status == SolveStatus::kUnknown) {
+    return FailedPrecondition("no plan was found within the time limit ({}); give it more with --time-limit",
+                              result.reason);
+  }
+  const Infeasibility why = ExplainInfeasible(problem, options);
+  Json remedies = Json::array();
+  std::string text = why.reason.empty() ? result.reason : why.reason;
+  for (const Remedy& remedy : why.remedies) {
+    remedies.push_back({{"resource", remedy.resource},
+                        {"possible", remedy.possible},
+                        {"proven", remedy.proven},
+                        {"from", remedy.from},
+                        {"to", remedy.to},
+                        {"text", remedy.text}});
+    text += "\n  " + remedy.text;
+  }
+  if (program.json) PrintJson({{"status", "infeasible"}, {"reason", why.reason}, {"remedies", remedies}});
+  return FailedPrecondition("no plan can keep every limit: {}", text);
 }
 
 }  // namespace dilemma::cli

@@ -2,7 +2,7 @@
 # make test   the same set-up, then the tests
 SHELL := /bin/bash
 BUILD := build
-.PHONY: all setup build demo test asan tsan format check-format tidy clean
+.PHONY: all setup build model demo test asan tsan format check-format tidy clean
 
 all: build
 
@@ -13,16 +13,18 @@ build: setup
 	@cmake --preset release $(if $(wildcard $(BUILD)/CMakeCache.txt),> /dev/null,)
 	@cmake --build --preset release
 
-demo: build
+model: setup
+	@scripts/model.sh > /dev/null
+
+demo: build model
 	@$(BUILD)/bin/dilemma demo
 
-test: build
-	@scripts/model.sh > /dev/null
+test: build model
 	@ctest --preset release
 
 # Sanitizer builds: the same tests under ASan+UBSan, or TSan.
-asan tsan: setup
-	@cmake --preset $@ > /dev/null && cmake --build --preset $@ && scripts/model.sh > /dev/null && ctest --preset $@
+asan tsan: model
+	@cmake --preset $@ > /dev/null && cmake --build --preset $@ && ctest --preset $@
 
 SOURCES = $(shell git ls-files '*.cc' '*.h')
 format:

@@ -15,3 +15,28 @@ key() {
   { cat "$@"; grep -m1 '^flags' /proc/cpuinfo || uname -m; g++ --version | head -n 1; } |
     sha256sum | cut -c1-12
 }
+
+# with_progress FOLDER COMMAND...: runs COMMAND and shows meanwhile how far the build is that logs to FOLDER/*.log:
+# rewritten in place on a terminal, a line every 30 s elsewhere.
+with_progress() {
+  local folder=$1 since watcher status=0; shift
+  since=$(mktemp)
+  show_build_progress "$folder" "$since" & watcher=$!
+  "$@" || status=$?
+  kill "$watcher" 2> /dev/null || true
+  wait "$watcher" 2> /dev/null || true
+  rm -f "$since"
+  return "$status"
+}
+
+show_build_progress() {
+  local log step shown="" pause=30 end='\n'
+  if [ -t 1 ]; then pause=1; end='\r'; fi
+  while sleep "$pause" && kill -0 $$ 2> /dev/null; do
+    log=$(find "$1" -maxdepth 1 -name '*.log' -newer "$2" -printf '%T@ %p\n' 2> /dev/null | sort -n | tail -n 1 | cut -d' ' -f2-)
+    [ -n "$log" ] || continue
+    step=$(grep -o '^\[[0-9]*/[0-9]*\]' "$log" | tail -n 1 || true)
+    if [ -n "$step" ] && [ "$step" != "$shown" ]; then printf "    built %s$end" "$(tr -d '[]' <<< "$step" | sed 's,/, of ,')"; fi
+    shown=$step
+  done
+}

@@ -19,4 +19,4 @@ if [ -n "${missing// }" ]; then
   DEBIAN_FRONTEND=noninteractive $sudo apt-get -qq install -y --no-install-recommends $missing > /dev/null ||
     die "apt-get could not install: $missing"
 fi
-"$ROOT/scripts/third_party.sh"
+with_progress "$CACHE/prefix" "$ROOT/scripts/third_party.sh"

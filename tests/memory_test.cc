@@ -38,7 +38,7 @@ Cluster ThreeServers() {
 Profile MeasureQuickly(const Cluster& cluster, const ModelInfo& model, TensorType type) {
   ProfileOptions options;
   options.menu = {type};
-  options.decode_repeats = options.prefill_repeats = 1;
+  options.rounds = options.decode_repeats = options.prefill_repeats = 1;
   options.link.round_trips = 2;
   options.link.large_messages = 2;
   const auto profile = MeasureProfile(cluster, model, options);

@@ -63,8 +63,15 @@ void AddProfile(Program& program) {
       ->add_option("--prefill-chunk", options->profile.prefill_chunk, "Tokens a pass while prefill is timed")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
-  command->add_option("--repeats", options->profile.decode_repeats, "Timed decode passes of each probe")
-      ->check(CLI::Range(3, 1000))
+  command
+      ->add_option("--rounds", options->profile.rounds,
+                   "How often every probe is timed, apart in time; the median counts")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  command
+      ->add_option("--repeats", options->profile.decode_repeats,
+                   "Timed decode passes of each probe and round")
+      ->check(CLI::Range(1, 1000))
       ->capture_default_str();
 }
 

@@ -1,7 +1,11 @@
 #include "profiler/compute_probe.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
 
 #include "base/interrupt.h"
 #include "base/log.h"
@@ -15,14 +19,29 @@ constexpr int kShortLayers = 1;
 
 int64_t SmallChunk(const ProfileOptions& options) { return std::max<int64_t>(1, options.prefill_chunk / 4); }
 
-// Medians of one probe shard's passes.
+// Medians of one probe shard's passes, over all rounds so far.
 struct Timing {
   double decode_near_s = 0;    // one token at a short context
   double decode_s = 0;         // one token at the profile's decode context
   double prefill_small_s = 0;  // a quarter of a chunk
   double prefill_s = 0;        // one chunk
-  int64_t buffer_bytes = 0;    // resident growth beyond weights and KV cache
+  int64_t buffer_bytes = 0;    // resident growth beyond weights and KV cache; the largest
 };
+
+Timing MedianOf(const std::vector<Timing>& rounds) {
+  const auto median = [&rounds](double Timing::*part) {
+    std::vector<double> values;
+    for (const Timing& timing : rounds) values.push_back(timing.*part);
+    return Median(values);
+  };
+  Timing all;
+  all.decode_near_s = median(&Timing::decode_near_s);
+  all.decode_s = median(&Timing::decode_s);
+  all.prefill_small_s = median(&Timing::prefill_small_s);
+  all.prefill_s = median(&Timing::prefill_s);
+  for (const Timing& timing : rounds) all.buffer_bytes = std::max(all.buffer_bytes, timing.buffer_bytes);
+  return all;
+}
 
 class ServerProbe {
  public:
@@ -30,7 +49,8 @@ class ServerProbe {
               const std::function<bool(std::string_view)>& step)
       : node_(node), shape_(shape), options_(options), threads_(threads), step_(step) {}
 
-  // nullopt where the server has no memory for the shard.
+  // Times the shard once more; the answer counts what earlier rounds saw. nullopt where the server has no
+  // memory for the shard.
   absl::StatusOr<std::optional<Timing>> Time(int layers, bool embedding, bool head, TensorType type) {
     const std::string what = embedding ? "embedding" : head ? "head" : fmt::format("{} layers", layers);
     if (Interrupted() || !step_(fmt::format("{} {}", what, Name(type)))) return InterruptedStatus();
@@ -61,7 +81,9 @@ class ServerProbe {
     timing.decode_near_s = Median(result->seconds[2]);
     timing.decode_s = Median(result->seconds[3]);
     timing.buffer_bytes = std::max<int64_t>(0, result->rss_bytes - result->weight_bytes - result->kv_bytes);
-    return timing;
+    std::vector<Timing>& rounds = rounds_[{layers, embedding, head, Name(type)}];
+    rounds.push_back(timing);
+    return MedianOf(rounds);
   }
 
   // The long shard, with fewer layers where memory is short; `layers` is what it had.
@@ -79,7 +101,7 @@ class ServerProbe {
   void LeaveOut(std::string_view kind, TensorType type) {
     left_out_.push_back(fmt::format("{} in {}: {}", kind, Name(type), reason_));
   }
-  const std::vector<std::string>& left_out() const { return left_out_; }
+  std::vector<std::string> TakeLeftOut() { return std::exchange(left_out_, {}); }
 
  private:
   NodeClient& node_;
@@ -89,6 +111,7 @@ class ServerProbe {
   const std::function<bool(std::string_view)>& step_;
   std::string reason_;
   std::vector<std::string> left_out_;
+  std::map<std::tuple<int, bool, bool, std::string>, std::vector<Timing>> rounds_;  // by shard
 };
 
 double Rest(double all, double part) { return std::max(0.0, all - part); }
@@ -192,9 +215,10 @@ absl::Status MeasureLayers(ServerProbe& probe, const std::vector<TensorType>& me
         std::max({profile.stage_buffer_bytes, brief->buffer_bytes, lengthy->buffer_bytes});
   }
   if (types.empty()) {
+    const std::vector<std::string> left_out = probe.TakeLeftOut();
     return absl::ResourceExhaustedError(
         fmt::format("the server has no room for two layers of the model at any type: {}",
-                    probe.left_out().empty() ? "the menu is empty" : probe.left_out().back()));
+                    left_out.empty() ? "the menu is empty" : left_out.back()));
   }
   fixed = FixedCost(pairs, layers);
   for (size_t i = 0; i < types.size(); ++i) {
@@ -223,12 +247,27 @@ absl::Status MeasureEnd(ServerProbe& probe, const Unit& unit, const ProfileOptio
   return absl::OkStatus();
 }
 
+absl::Status MeasureRound(ServerProbe& probe, const ModelInfo& model, const ProfileOptions& options,
+                          ServerProfile& profile) {
+  profile.times.clear();
+  Timing fixed;
+  RETURN_IF_ERROR(MeasureLayers(probe, MenuOf(FirstLayer(model), options), options, profile, fixed));
+  profile.stage_decode_s = fixed.decode_s;
+  const PrefillLine stage = FitPrefill(fixed.prefill_small_s, fixed.prefill_s, options);
+  profile.stage_prefill_s = stage.pass_s;
+  profile.stage_prefill_s_per_token = stage.token_s;
+  RETURN_IF_ERROR(MeasureEnd(probe, model.units.front(), options, fixed, profile));
+  RETURN_IF_ERROR(MeasureEnd(probe, model.units.back(), options, fixed, profile));
+  profile.left_out = probe.TakeLeftOut();
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 int ProbeCount(const ModelInfo& model, const ProfileOptions& options) {
-  return static_cast<int>(2 * MenuOf(FirstLayer(model), options).size() +
-                          MenuOf(model.units.front(), options).size() +
-                          MenuOf(model.units.back(), options).size());
+  return options.rounds * static_cast<int>(2 * MenuOf(FirstLayer(model), options).size() +
+                                           MenuOf(model.units.front(), options).size() +
+                                           MenuOf(model.units.back(), options).size());
 }
 
 absl::StatusOr<ServerProfile> MeasureServer(NodeClient& node, const ModelInfo& model, const ProbeShape& shape,
@@ -240,15 +279,9 @@ absl::StatusOr<ServerProfile> MeasureServer(NodeClient& node, const ModelInfo& m
   profile.memory_bytes = info.memory_bytes;
   profile.base_rss_bytes = info.base_rss_bytes;
   ServerProbe probe(node, shape, options, threads, step);
-  Timing fixed;
-  RETURN_IF_ERROR(MeasureLayers(probe, MenuOf(FirstLayer(model), options), options, profile, fixed));
-  profile.stage_decode_s = fixed.decode_s;
-  const PrefillLine stage = FitPrefill(fixed.prefill_small_s, fixed.prefill_s, options);
-  profile.stage_prefill_s = stage.pass_s;
-  profile.stage_prefill_s_per_token = stage.token_s;
-  RETURN_IF_ERROR(MeasureEnd(probe, model.units.front(), options, fixed, profile));
-  RETURN_IF_ERROR(MeasureEnd(probe, model.units.back(), options, fixed, profile));
-  profile.left_out = probe.left_out();
+  for (int round = 0; round < options.rounds; ++round) {
+    RETURN_IF_ERROR(MeasureRound(probe, model, options, profile));
+  }
   // Once it has worked, an empty node holds more than a fresh one: the code that it ran, for one.
   ASSIGN_OR_RETURN(const NodeInfo after, node.Info());
   if (after.open_stages == 0) profile.base_rss_bytes = std::max(profile.base_rss_bytes, after.rss_bytes);

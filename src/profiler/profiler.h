@@ -27,7 +27,10 @@ struct ProfileOptions {
   int64_t decode_context = 96;   // tokens in the KV cache at which decode is timed
   int64_t prefill_chunk = 64;    // most tokens a pass of prefill; timed with these and with a quarter of them
   int long_layers = 6;           // layers of the long probe shard (less where memory is short)
-  int decode_repeats = 15, prefill_repeats = 5;
+  // Every shard is timed once a round, and the median over the rounds counts: a machine that is slow for some
+  // seconds would otherwise make the type it was timing look slow.
+  int rounds = 3;
+  int decode_repeats = 7, prefill_repeats = 3;  // of each pass in a round
   double idle_s = 0.01;            // pause before each timed pass, as a stage of a ring waits for the others
   int64_t sweep_bytes = 32 << 20;  // memory touched in that pause, for servers that share a machine
   LinkProbeOptions link;

@@ -140,6 +140,7 @@ absl::Status Run(const Program& program, const Options& options) {
   if (!options.from.empty() || !options.what_if.empty()) return RunAgain(program, options, sha256);
   ASSIGN_OR_RETURN(const PlanInputs in, ReadInputs(options, sha256));
   ASSIGN_OR_RETURN(const Problem problem, BuildProblem(in));
+  if (options.frontier) RETURN_IF_ERROR(CheckFrontier(problem));
   ProgressLine line("planning");
   const SolveOptions solve_options = MakeSolveOptions(options.time_limit_s, options.gap, line);
   ASSIGN_OR_RETURN(const SolveResult result, SolveBy(options.method, problem, solve_options));

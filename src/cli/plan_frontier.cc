@@ -25,10 +25,14 @@ void AddRow(Table& table, const std::string& what, const TradeOffPoint& point, c
 
 }  // namespace
 
+absl::Status CheckFrontier(const Problem& problem) {
+  if (problem.objective == Objective::kLatency) return absl::OkStatus();
+  return InvalidArgument("--frontier draws the delay of a request: leave out --objective throughput");
+}
+
 absl::StatusOr<TradeOff> Frontier(const Problem& problem, const Assignment& here, int points,
                                   double time_limit_s, double gap) {
-  if (problem.objective != Objective::kLatency)
-    return InvalidArgument("--frontier draws the delay of a request: leave out --objective throughput");
+  RETURN_IF_ERROR(CheckFrontier(problem));
   ProgressLine line("frontier");
   TradeOffOptions options;
   options.points = points;

@@ -9,6 +9,10 @@
 
 namespace dilemma::cli {
 
+// Whether the curve can be drawn: kInvalidArgument for another objective than latency. Cheap: ask before
+// solving.
+absl::Status CheckFrontier(const Problem& problem);
+
 // With progress on standard error. `time_limit_s` is for each point; a point that runs into it has its gap.
 absl::StatusOr<TradeOff> Frontier(const Problem& problem, const Assignment& here, int points,
                                   double time_limit_s, double gap);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "planner/block_beam.h"
 #include "planner/block_orders.h"
 #include "planner/block_types.h"
 
@@ -16,6 +17,12 @@ constexpr int kRounds = 4, kWidenIterations = 20;
 constexpr int kCycleEvaluations = 3, kCycleIterations = 20;
 constexpr double kWorthwhile = 2e-4;  // growth of the bound by which a cycle was worth it
 constexpr double kMuClose = 1.004;    // prices this near to each other need no one between
+constexpr int kOrderAttempts = 4;     // while there is no plan: orders that care more and more for quality
+constexpr double kOrderMuStep = 4;
+constexpr int kMostEvaluations = 10000;
+constexpr int kMostServers = 64;  // a beam's label remembers its servers in one word
+constexpr int kRecuts = 8;
+constexpr double kRecutStep = 1.5;
 
 }  // namespace
 
@@ -171,15 +178,78 @@ double BlockBound::TypicalCost() const {
   return sum / 2;
 }
 
-void BlockBound::SearchOrders(int evaluations, uint64_t seed) {
+void BlockBound::SearchOrders(int sweeps, uint64_t seed) {
   if (in_.servers < 2) return;
+  const int evaluations = std::min(sweeps * 2 * in_.servers * in_.servers, kMostEvaluations);
+  double mu = prices_.mu;
+  for (int attempt = 0; attempt < kOrderAttempts && !stop_(); ++attempt, mu *= kOrderMuStep) {
+    table_.Compute(mu);
+    OrderSearch search(in_, table_);
+    std::vector<int> order = OrderOf(best_path_, in_.servers);
+    if (!order_.empty() && search.Cost(order_) < search.Cost(order)) order = order_;
+    search.Improve(order, evaluations, seed, stop_);
+    order_ = order;
+    Recut(order, mu);
+    if (incumbent_.cost != kNever || !in_.has_budget || mu <= 0) break;
+  }
   table_.Compute(prices_.mu);
-  OrderSearch search(in_, table_);
-  std::vector<int> order = OrderOf(best_path_, in_.servers);
-  if (!order_.empty() && search.Cost(order_) < search.Cost(order)) order = order_;
-  search.Improve(order, evaluations, seed);
-  order_ = order;
-  if (const std::vector<Block> path = search.Path(order_); !path.empty()) TryPath(path, prices_.mu);
+}
+
+void BlockBound::Dive(size_t width, double gap) {
+  table_.Compute(prices_.mu);
+  NgPaths paths(in_, near_);
+  const std::vector<double> price = prices_.OfBlocks();
+  paths.Solve(table_, ends_, price);
+  BeamQuery query;
+  query.width = width;
+  query.cutoff = incumbent_.cost + Constant(prices_);
+  const double before = incumbent_.cost;
+  std::vector<int> best;
+  std::vector<std::vector<Block>> found;
+  if (in_.servers <= kMostServers) found = BeamPaths(in_, table_, ends_, price, near_, paths, query);
+  for (const std::vector<Block>& path : found) {
+    const double known = incumbent_.cost;
+    TryPath(path, prices_.mu);
+    if (best.empty() || incumbent_.cost < known) best = OrderOf(path, in_.servers);
+  }
+  if (!best.empty() && !stop_()) {
+    Recut(best, prices_.mu);
+    table_.Compute(prices_.mu);
+    if (incumbent_.cost < before) order_ = best;
+  }
+  DropBlocks(paths, gap);
+}
+
+void BlockBound::DropBlocks(const NgPaths& completion, double gap) {
+  if (incumbent_.cost == kNever) return;
+  NgPaths arrival(in_, near_, true);
+  const std::vector<double> price = prices_.OfBlocks();
+  arrival.Solve(table_, ends_, price);
+  const double limit = incumbent_.cost * (1 - gap) + Constant(prices_);
+  for (int n = 0; n < in_.servers; ++n) {
+    for (int a = 0; a < in_.units; ++a) {
+      const double before = arrival.Completion(in_.units - a, n, 0) + price[static_cast<size_t>(n)];
+      for (int k = 1; k <= in_.MaxLength(n, a); ++k) {
+        const double through = before + table_.Cost(n, a, k) + completion.Completion(a + k, n, 0);
+        if (through * (1 - kShave) >= limit) table_.Drop(n, a, k);
+      }
+    }
+  }
+}
+
+// The best cuts of an order at prices around `mu`, until they just keep the budget.
+void BlockBound::Recut(const std::vector<int>& order, double mu) {
+  double low = 0, high = kNever;
+  for (int i = 0; i < kRecuts && !stop_(); ++i) {
+    if (table_.mu() != mu) table_.Compute(mu);
+    const std::vector<Block> path = OrderSearch(in_, table_).Path(order);
+    if (path.empty()) return;
+    TryPath(path, mu);
+    if (!in_.has_budget || mu <= 0) return;
+    (TypeChooser(in_, path).LossAt(mu) > 1 ? low : high) = mu;
+    if (high < low * kMuClose) return;
+    mu = high == kNever ? low * kRecutStep : low == 0 ? high / kRecutStep : std::sqrt(low * high);
+  }
 }
 
 double BlockBound::PathCost(const std::vector<Block>& path) const {

@@ -37,8 +37,13 @@ class BlockBound {
   // Widens neighbourhoods to at most `most` servers each and optimises the prices again. Whether it may help
   // to go on.
   bool Cycle(int most);
-  // Local search over the order of servers, from the best path so far; raises the incumbent alone.
-  void SearchOrders(int evaluations, uint64_t seed);
+  // Local search over the order of servers, from the best path so far, with about as many rounds over all
+  // moves as `sweeps` says; then the best cuts of that order at prices on loss where the budget is just kept.
+  // Improves the incumbent alone.
+  void SearchOrders(int sweeps, uint64_t seed);
+  // Looks for plans along the best bounds (block_beam.h), then drops all blocks that no plan better than the
+  // incumbent less `gap` can have: bounds from here on hold for such plans alone.
+  void Dive(size_t width, double gap);
   // Improves pi and kappa alone for other ends, at the mu of the table; returns the bound. `prices` in, best
   // out.
   double Improve(const PathEnds& ends, Prices& prices, int iterations);
@@ -59,6 +64,8 @@ class BlockBound {
   double Evaluate(double mu, int iterations);
   void SearchMu(double mu, double factor, int evaluations, int iterations);
   bool Widen(int most);
+  void DropBlocks(const NgPaths& completion, double gap);
+  void Recut(const std::vector<int>& order, double mu);
   double PathCost(const std::vector<Block>& path) const;
 
   const BlockInstance& in_;

@@ -111,13 +111,14 @@ bool OrderSearch::Sweep(std::vector<int>& order, double& cost, int most) {
   return improved;
 }
 
-double OrderSearch::Improve(std::vector<int>& order, int most, uint64_t seed) {
+double OrderSearch::Improve(std::vector<int>& order, int most, uint64_t seed,
+                            const std::function<bool()>& stop) {
   std::mt19937_64 random(seed);
   evaluations_ = 0;
   double cost = Cost(order), best_cost = cost;
   std::vector<int> best = order;
-  while (evaluations_ < most) {
-    while (Sweep(order, cost, most) && evaluations_ < most) {
+  while (evaluations_ < most && !stop()) {
+    while (Sweep(order, cost, most) && evaluations_ < most && !stop()) {
     }
     if (cost < best_cost) {
       best_cost = cost;

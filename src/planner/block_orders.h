@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "planner/block_instance.h"
@@ -19,7 +20,8 @@ class OrderSearch {
   double Cost(const std::vector<int>& order);
   std::vector<Block> Path(const std::vector<int>& order);  // of that cost; empty where none fits
   // Improves the order by moving, swapping and reversing, at most `most` evaluations, then random kicks.
-  double Improve(std::vector<int>& order, int most, uint64_t seed);
+  // `stop` is polled.
+  double Improve(std::vector<int>& order, int most, uint64_t seed, const std::function<bool()>& stop);
   int evaluations() const { return evaluations_; }
 
  private:

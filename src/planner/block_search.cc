@@ -92,6 +92,7 @@ void BlockSearch::Prepare(double gap) {
   for (const Branch& branch : branches_) least = std::min(least, branch.bound);
   bound_ = std::max({bound_, lagrangian_.bound(), least == kNever ? 0 : least});
   bound_ = std::min(bound_, incumbent_.cost);
+  if (incumbent_.cost != kNever) DropBlocks(incumbent_.cost * (1 - gap));
   const double mu = lagrangian_.prices().mu;
   if (in_.has_budget && mu > 0 && branches_.size() <= 4) extra_mu_ = {mu * 0.6, mu * 1.6};
   for (Branch& branch : branches_) AddCompletions(branch);

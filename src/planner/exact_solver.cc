@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "planner/any_solver.h"
 #include "planner/highs_solver.h"
 #include "planner/one_block_solver.h"
+#include "planner/validate.h"
 
 namespace dilemma {
 namespace {
@@ -47,6 +49,73 @@ SolveResult Finish(const Problem& problem, const SolveOptions& options, SolveRes
   return result;
 }
 
+// The plan that is best for the latency of one block a server keeps every limit: a start for what the own
+// methods do not know.
+Assignment OneBlockStart(const Problem& problem, const SolveOptions& options) {
+  Problem p = problem;
+  p.objective = Objective::kLatency;
+  p.one_block_per_server = true;
+  SolveOptions quick = options;
+  quick.progress = nullptr;
+  quick.gap = std::max(options.gap, 1e-2);
+  quick.time_limit_s = options.time_limit_s / 4;
+  return SolveOneBlock(p, quick, /*short_search=*/true).assignment;
+}
+
+double ObjectiveOf(const Problem& problem, const Assignment& assignment) {
+  if (assignment.empty()) return kNever;
+  const Evaluation evaluation = Evaluate(problem, assignment);
+  return evaluation.ok() ? evaluation.objective_s : kNever;
+}
+
+// Limits on disk, busy time or the number of servers where a server may hold several blocks: without them the
+// problem is one that the own method knows. Its plan is the answer where it keeps them, its bound holds
+// anyway.
+SolveResult SolveRelaxed(const Problem& problem, const SolveOptions& options) {
+  Problem p = problem;
+  p.disk_bytes.assign(p.disk_bytes.size(), kNoLimit);
+  p.busy_limit_s.assign(p.busy_limit_s.size(), kNever);
+  p.max_servers = 0;
+  SolveOptions some = options;
+  some.progress = nullptr;
+  some.time_limit_s = options.time_limit_s / 4;
+  SolveResult result = SolveAny(p, some);
+  if (ObjectiveOf(problem, result.assignment) < kNever || result.status == SolveStatus::kInfeasible)
+    return result;
+  result.assignment.clear();
+  result.objective_s = kNever;
+  result.status = SolveStatus::kUnknown;
+  return result;
+}
+
+// HiGHS on the flow formulation, from the best plan that the own methods know and with their bound.
+SolveResult SolveByFlow(const Problem& problem, const SolveOptions& options) {
+  const Stopwatch watch;
+  SolveResult relaxed;
+  if (problem.objective == Objective::kLatency) relaxed = SolveRelaxed(problem, options);
+  if (relaxed.status == SolveStatus::kOptimal || relaxed.status == SolveStatus::kInfeasible) return relaxed;
+  SolveOptions rest = options;
+  for (const Assignment& known : {relaxed.assignment, OneBlockStart(problem, options)})
+    if (ObjectiveOf(problem, known) < ObjectiveOf(problem, rest.start)) rest.start = known;
+  rest.time_limit_s = std::max(0.01, options.time_limit_s - watch.Seconds());
+  SolveResult result = MakeHighsSolver()->Solve(problem, rest);
+  result.method = "exact";
+  result.seconds = watch.Seconds();
+  if (result.status == SolveStatus::kInfeasible) return result;
+  const double known = ObjectiveOf(problem, rest.start);
+  if (known < result.objective_s) {
+    result.assignment = rest.start;
+    result.objective_s = known;
+  }
+  result.bound_s = std::min(std::max(result.bound_s, relaxed.bound_s), result.objective_s);
+  if (!result.HasAssignment()) return result;
+  result.gap = result.objective_s > 0 ? 1 - result.bound_s / result.objective_s : 0;
+  result.status =
+      result.gap <= options.gap * (1 + 1e-6) + 1e-9 ? SolveStatus::kOptimal : SolveStatus::kFeasible;
+  if (result.status == SolveStatus::kOptimal) result.reason.clear();
+  return result;
+}
+
 class ExactSolver : public Solver {
  public:
   std::string_view name() const override { return "exact"; }
@@ -56,9 +125,7 @@ class ExactSolver : public Solver {
       return Finish(problem, options, SolveOneBlock(problem, options));
     if (problem.objective == Objective::kLatency && AnySolverKnows(problem))
       return Finish(problem, options, SolveAny(problem, options));
-    SolveResult result = MakeHighsSolver()->Solve(problem, options);
-    result.method = "exact";
-    return result;
+    return SolveByFlow(problem, options);
   }
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "base/units.h"
 #include "planner/explain.h"
@@ -10,6 +11,8 @@
 
 namespace dilemma {
 namespace {
+
+constexpr double kLeastTime_s = 0.05;
 
 // No costs at all: what remains is the question whether the limits can be kept. The objective counts
 // prefill_s alone, so decode_s stays as it is for the limits on compute time.
@@ -25,15 +28,12 @@ Problem WithoutCosts(const Problem& problem) {
   return p;
 }
 
-SolveResult SolveFor(const Problem& p, const SolveOptions& options) {
-  return MakeSolver(kDefaultSolver).value()->Solve(p, options);
-}
-
 class Explainer {
  public:
   Explainer(const Problem& problem, const SolveOptions& options) : problem_(problem), options_(options) {}
 
   Infeasibility Run() {
+    questions_ = CountQuestions();
     AskLoss();
     AskAllMemory();
     for (int n = 0; n < problem_.servers; ++n) {
@@ -48,6 +48,23 @@ class Explainer {
   }
 
  private:
+  int CountQuestions() const {
+    int count = 3 + problem_.servers;  // loss, all memory, blocks; the memory of each
+    for (const int64_t bytes : problem_.disk_bytes) count += bytes != kNoLimit ? 1 : 0;
+    for (const double limit : problem_.busy_limit_s) count += std::isfinite(limit) ? 1 : 0;
+    if (problem_.max_servers > 0) count += problem_.servers - problem_.max_servers;
+    return count;
+  }
+
+  // The time limit is for all questions together: each gets its share of what is left.
+  SolveResult SolveFor(const Problem& p) const {
+    SolveOptions options = options_;
+    const double left = std::max(0.0, options_.time_limit_s - watch_.Seconds());
+    options.time_limit_s = std::max(kLeastTime_s, left / std::max(1, questions_ - asked_));
+    ++asked_;
+    return MakeSolver(kDefaultSolver).value()->Solve(p, options);
+  }
+
   Remedy Start(std::string resource, const SolveResult& result) const {
     Remedy remedy;
     remedy.resource = std::move(resource);
@@ -58,9 +75,11 @@ class Explainer {
 
   void Add(Remedy remedy, const std::string& change) {
     const char* proof = remedy.proven ? "proven" : "not proven";
-    remedy.text = remedy.possible
-                      ? fmt::format("{}: {} makes it possible (least, {})", remedy.resource, change, proof)
-                      : fmt::format("{}: no change of it alone helps ({})", remedy.resource, proof);
+    remedy.text =
+        remedy.possible ? fmt::format("{}: {} makes it possible (least, {})", remedy.resource, change, proof)
+        : remedy.proven
+            ? fmt::format("{}: no change of it alone helps (proven)", remedy.resource)
+            : fmt::format("{}: no change of it that helps was found in the time given", remedy.resource);
     out_.remedies.push_back(std::move(remedy));
   }
 
@@ -74,7 +93,7 @@ class Explainer {
         for (int q = 0; q < p.types; ++q)
           if (p.Possible(u, n, q)) p.compute.prefill_s[p.At(u, n, q)] = p.loss[p.Uq(u, q)] / unit;
     p.Fold();
-    const SolveResult result = SolveFor(p, options_);
+    const SolveResult result = SolveFor(p);
     Remedy remedy = Start("loss budget", result);
     remedy.from = problem_.loss_budget;
     if (remedy.possible) remedy.to = Evaluate(problem_, result.assignment).loss;
@@ -90,7 +109,7 @@ class Explainer {
         if (p.Possible(u, n, q)) p.compute.prefill_s[p.At(u, n, q)] = use(u, q) / scale;
     p.stage.prefill_s[static_cast<size_t>(n)] = stage / scale;
     p.Fold();
-    return SolveFor(p, options_);
+    return SolveFor(p);
   }
 
   // The largest use of one unit, so that objectives are about 1.
@@ -152,7 +171,7 @@ class Explainer {
     Problem p = WithoutCosts(problem_);
     p.one_block_per_server = false;
     p.Fold();
-    Add(Start("one block per server", SolveFor(p, options_)), "dropping this limit");
+    Add(Start("one block per server", SolveFor(p)), "dropping this limit");
   }
 
   // One server more at a time: the first number with a plan is the least where all before were proven to have
@@ -163,7 +182,7 @@ class Explainer {
     Remedy remedy;
     bool proven = true;
     for (p.max_servers = problem_.max_servers + 1; p.max_servers <= p.servers; ++p.max_servers) {
-      remedy = Start("largest number of servers", SolveFor(p, options_));
+      remedy = Start("largest number of servers", SolveFor(p));
       remedy.proven = proven = proven && remedy.proven;
       remedy.from = problem_.max_servers;
       remedy.to = p.max_servers;
@@ -187,7 +206,7 @@ class Explainer {
       p.stage.prefill_s[i] = static_cast<double>(p.stage_bytes[i]) / memory;
     }
     p.Fold();
-    const SolveResult result = SolveFor(p, options_);
+    const SolveResult result = SolveFor(p);
     Remedy remedy = Start("memory of every server", result);
     remedy.from = 1;
     remedy.to = remedy.possible ? result.objective_s : 0;
@@ -202,6 +221,9 @@ class Explainer {
 
   const Problem& problem_;
   const SolveOptions& options_;
+  const Stopwatch watch_;
+  int questions_ = 1;
+  mutable int asked_ = 0;
   Infeasibility out_;
 };
 

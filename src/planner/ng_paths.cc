@@ -33,7 +33,7 @@ void Neighbourhoods::Rebuild() {
     offset_[static_cast<size_t>(n)] = total_;
     total_ += static_cast<size_t>(States(n));
   }
-  next_.assign(near_.size() * near_.size(), {});
+  next_.assign(total_ * near_.size(), -1);
   std::vector<char> known(near_.size());
   for (int n = 0; n < N; ++n) {
     for (int state = 0; state < States(n); ++state) {
@@ -50,7 +50,8 @@ void Neighbourhoods::Rebuild() {
           for (size_t i = 0; i < theirs.size(); ++i)
             if (known[static_cast<size_t>(theirs[i])]) to |= 1 << i;
         }
-        next_[static_cast<size_t>(n) * near_.size() + static_cast<size_t>(m)].push_back(to);
+        next_[(Offset(n) + static_cast<size_t>(state)) * near_.size() + static_cast<size_t>(m)] =
+            static_cast<int16_t>(to);
       }
     }
   }
@@ -92,26 +93,30 @@ void NgPaths::Arrive(const BlockTable& table, int l) {
 }
 
 // The best next server for each memory. Servers are tried by their cost with an empty memory, which is the
-// least they can have: the first few settle it.
+// least they can have: the first few settle it. Their order is kept, for it hardly changes from unit to unit.
 void NgPaths::Leave(int l) {
-  const size_t total = near_.total();
+  const size_t total = near_.total(), N = static_cast<size_t>(in_.servers);
   const double* at = &at_[static_cast<size_t>(l) * total];
-  std::vector<std::pair<double, int>>& nearest = nearest_;
   for (int n = 0; n < in_.servers; ++n) {
-    nearest.clear();
-    for (int m = 0; m < in_.servers; ++m) {
-      if (m == n) continue;
-      const double least = HopCost(n, m) + price_[static_cast<size_t>(m)] + at[near_.Offset(m)];
-      if (least != kNever) nearest.emplace_back(least, m);
+    std::pair<double, int>* nearest = &nearest_[static_cast<size_t>(n) * N];
+    for (size_t i = 0; i < N; ++i) {
+      const int m = nearest[i].second;
+      nearest[i].first =
+          m == n ? kNever : HopCost(n, m) + price_[static_cast<size_t>(m)] + at[near_.Offset(m)];
     }
-    std::sort(nearest.begin(), nearest.end());
+    for (size_t i = 1; i < N; ++i) {
+      const std::pair<double, int> moved = nearest[i];
+      size_t to = i;
+      for (; to > 0 && moved < nearest[to - 1]; --to) nearest[to] = nearest[to - 1];
+      nearest[to] = moved;
+    }
     const auto states = static_cast<size_t>(near_.States(n));
     double* after = &after_[static_cast<size_t>(l) * total + near_.Offset(n)];
     for (size_t s = 0; s < states; ++s) {
       double best = kNever;
-      for (const auto& [least, m] : nearest) {
-        if (least >= best) break;
-        const int next = near_.NextRow(n, m)[s];
+      for (size_t i = 0; i < N && nearest[i].first < best; ++i) {
+        const int m = nearest[i].second;
+        const int next = near_.Next(n, static_cast<int>(s), m);
         if (next < 0) continue;
         const double cost =
             HopCost(n, m) + price_[static_cast<size_t>(m)] + at[near_.Offset(m) + static_cast<size_t>(next)];
@@ -127,7 +132,9 @@ double NgPaths::Solve(const BlockTable& table, const PathEnds& ends, const std::
   ends_ = ends;
   if (reversed_) std::swap(ends_.first, ends_.last);
   price_ = price;
-  const size_t total = near_.total();
+  const size_t total = near_.total(), N = static_cast<size_t>(in_.servers);
+  if (nearest_.empty())
+    for (size_t i = 0; i < N * N; ++i) nearest_.emplace_back(0.0, static_cast<int>(i % N));
   at_.resize(static_cast<size_t>(in_.units + 1) * total);
   after_.resize(at_.size());
   for (int n = 0; n < in_.servers; ++n)

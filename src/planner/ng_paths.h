@@ -35,16 +35,13 @@ class Neighbourhoods {
   size_t total() const { return total_; }
   // The memory at m after n with memory `state` at n; -1 where m is remembered.
   int Next(int n, int state, int m) const {
-    return next_[static_cast<size_t>(n) * near_.size() + static_cast<size_t>(m)][static_cast<size_t>(state)];
-  }
-  const int* NextRow(int n, int m) const {
-    return next_[static_cast<size_t>(n) * near_.size() + static_cast<size_t>(m)].data();
+    return next_[(Offset(n) + static_cast<size_t>(state)) * near_.size() + static_cast<size_t>(m)];
   }
 
  private:
   void Rebuild();
   std::vector<std::vector<int>> near_;
-  std::vector<std::vector<int>> next_;
+  std::vector<int16_t> next_;  // [offset of n + state][m]
   std::vector<size_t> offset_;
   size_t total_ = 0;
 };
@@ -82,7 +79,7 @@ class NgPaths {
   std::vector<double> at_;     // [l][state] begin a block on n at l (its price not included)
   std::vector<double> after_;  // [l][state]
   std::vector<double> row_;    // scratch
-  std::vector<std::pair<double, int>> nearest_;
+  std::vector<std::pair<double, int>> nearest_;  // [n][rank] next servers as they were for the last unit
 };
 
 }  // namespace dilemma

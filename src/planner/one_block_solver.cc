@@ -20,7 +20,8 @@ constexpr int kLeastNear = 3, kMostNear = 8;  // servers that a server remembers
 constexpr int kCycles = 8, kShortSteps = 3;   // widths of the short searches grow for so many cycles
 constexpr double kSmallGap = 1.5e-3;          // below it searching pays more than bounding
 constexpr size_t kSmallGapWidth = 65536;
-constexpr int kOrderEvaluations = 600, kOrderCycles = 1;
+constexpr int kSweeps = 4;  // over all moves in the order of servers
+constexpr size_t kBeamWidth = 64;
 constexpr size_t kChoices = 1024, kDiveChoices = 8, kDiveWidth = 100;  // types kept for each block and unit
 constexpr double kDeepest = 0.1;  // and how far where nothing is found: narrow searches for any plan
 constexpr double kWindow = 4e-3;  // how far above the bound the short searches look
@@ -32,9 +33,8 @@ class OneBlock {
 
   SolveResult Run() {
     result_.method = "exact";
-    if (in_.servers == 0 || in_.servers > kMostServers) {
-      if (in_.servers == 0) Infeasible("no server can hold any unit");
-      if (in_.servers > kMostServers) result_.reason = fmt::format("more than {} servers", kMostServers);
+    if (in_.servers == 0) {
+      Infeasible("no server can hold any unit");
       return Finished();
     }
     TakeStart();
@@ -44,7 +44,8 @@ class OneBlock {
       return Finished();
     }
     scale_ = bound.TypicalCost();
-    bound.SearchOrders(kOrderEvaluations, options_.seed);
+    bound.SearchOrders(kSweeps, options_.seed);
+    bound.Dive(kBeamWidth, options_.gap);
     Raise(bound.bound());
     if (!Tighten(bound)) {
       if (incumbent_.cost == kNever && !FindFeasible()) return Finished();
@@ -132,7 +133,9 @@ class OneBlock {
     return lower_ + window * std::max(lower_, 0.1 * scale_);
   }
 
+  // Work on better plans leaves out what cannot be better by the gap: no bound says more than that.
   void Raise(double bound) {
+    if (incumbent_.cost != kNever) bound = std::min(bound, incumbent_.cost * (1 - options_.gap));
     lower_ = std::max(lower_, bound);
     Report();
   }
@@ -142,8 +145,7 @@ class OneBlock {
   bool Tighten(BlockBound& bound) {
     for (int most = kLeastNear; most < kLeastNear + kCycles && !Stop() && !Proven(); ++most) {
       const bool more = bound.Cycle(std::min(most, kMostNear));
-      if (most < kLeastNear + kOrderCycles)
-        bound.SearchOrders(kOrderEvaluations, options_.seed + static_cast<uint64_t>(most));
+      bound.Dive(kBeamWidth, options_.gap);
       Raise(bound.bound());
       if (Proven() || Stop()) break;
       const int cycle = std::min(most - kLeastNear, kShortSteps);
@@ -158,6 +160,7 @@ class OneBlock {
   // Passes of growing width that look for plans up to `window` above the bound: each finds one, or raises the
   // bound by the window, or was too narrow. Whether the proof is done.
   bool Search(BlockBound& bound, size_t from_width, size_t to_width, double window) {
+    if (in_.servers > kMostServers) return Proven();
     BlockSearch search(in_, table_, bound, incumbent_, [this] { return Stop(); });
     search.Prepare(options_.gap);
     Raise(search.bound());
@@ -227,8 +230,11 @@ class OneBlock {
         }
       }
       if (result_.status != SolveStatus::kOptimal && result_.reason.empty())
-        result_.reason =
-            stopped_ ? "stopped before the proof was complete" : "the search reached its memory limit";
+        result_.reason = stopped_ ? "stopped before the proof was complete"
+                         : in_.servers > kMostServers
+                             ? fmt::format("the search for a proof knows {} servers, here are {}",
+                                           kMostServers, in_.servers)
+                             : "the search reached its memory limit";
     }
     result_.seconds = watch_.Seconds();
     return std::move(result_);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/file.h"
 #include "base/status.h"
 
 namespace dilemma {
@@ -9,6 +10,31 @@ namespace {
 
 constexpr double kMsPerSecond = 1e3;
 constexpr double kLargestBytes = 9e18;
+constexpr char kNotANumber[] = "not a number";
+
+// Python and JavaScript programs write NaN and Infinity, which JSON has not: as a text, so that the field can
+// be named.
+std::string QuoteNotANumber(std::string_view text) {
+  std::string out;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size();) {
+    const std::string_view rest = text.substr(i);
+    size_t word = 0;
+    for (const std::string_view name : {"NaN", "nan", "-Infinity", "Infinity", "-inf", "inf"})
+      if (!in_string && word == 0 && rest.starts_with(name)) word = name.size();
+    if (word > 0) {
+      out += fmt::format("\"{}\"", kNotANumber);
+      i += word;
+      continue;
+    }
+    if (in_string && rest[0] == '\\' && rest.size() > 1)
+      out += text[i++];
+    else if (rest[0] == '"')
+      in_string = !in_string;
+    out += text[i++];
+  }
+  return out;
+}
 
 // Reads nested lists of non-negative numbers of the shape that the first tables fixed.
 class Reader {
@@ -51,7 +77,8 @@ class Reader {
         values.push_back(std::nan(""));
         return absl::OkStatus();
       }
-      if (field.node().is_null()) return field.Error("is null (or NaN), a number is expected");
+      if (field.node().is_null()) return field.Error("is null, a number is expected");
+      if (field.node() == Json(kNotANumber)) return field.Error("is NaN or infinite, a number is expected");
       ASSIGN_OR_RETURN(const double value, field.Number());
       if (value < 0) return field.Error(fmt::format("is negative ({})", value));
       values.push_back(value);
@@ -114,8 +141,8 @@ absl::Status ReadRequired(const Reader& reader, Problem& p) {
     p.loss[i] = 0;
     p.weight_bytes[i] = 0;
   }
-  ASSIGN_OR_RETURN(p.loss_budget, reader.root().Number("loss_budget"));
-  if (p.loss_budget < 0) return reader.root().Error("loss_budget is negative");
+  ASSIGN_OR_RETURN(const auto budget, reader.Table("loss_budget", {}, false));
+  p.loss_budget = budget[0];
   ASSIGN_OR_RETURN(p.one_block_per_server, reader.root().Bool("one_block_per_server"));
   return absl::OkStatus();
 }
@@ -197,8 +224,14 @@ absl::StatusOr<Problem> ProblemFromJson(const Json& json, std::string_view sourc
 }
 
 absl::StatusOr<Problem> ReadProblem(const std::filesystem::path& path) {
-  ASSIGN_OR_RETURN(const Json json, ReadJson(path));
-  return ProblemFromJson(json, path.string());
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  auto json = ParseJson(text, path.string());
+  if (!json.ok()) {
+    if (const auto quoted = ParseJson(QuoteNotANumber(text), path.string()); quoted.ok())
+      return ProblemFromJson(*quoted, path.string());
+    return json.status();
+  }
+  return ProblemFromJson(*json, path.string());
 }
 
 Json ProblemToJson(const Problem& p) {

@@ -70,10 +70,10 @@ TEST_F(BadInputTest, ClusterFiles) {
 TEST_F(BadInputTest, DeadServer) {
   SKIP_WITHOUT_MODEL();
   const std::string cluster = Write("dead.toml", "[[server]]\nname = \"gone\"\naddress = \"127.0.0.1:1\"\n");
-  ExpectError(Dilemma("profile '" + SmolModel().string() + "' --cluster " + cluster + " -o /dev/null", 60),
+  ExpectError(Dilemma("profile '" + SmolModel().string() + "' --insecure --cluster " + cluster + " -o /dev/null", 60),
               "gone");
   const std::string none = Write("none.toml", "[[server]]\nname = \"gone\"\n");
-  ExpectError(Dilemma("profile '" + SmolModel().string() + "' --cluster " + none + " -o /dev/null", 60),
+  ExpectError(Dilemma("profile '" + SmolModel().string() + "' --insecure --cluster " + none + " -o /dev/null", 60),
               "no address");
 }
 
@@ -96,7 +96,7 @@ TEST_F(BadInputTest, Usage) {
   EXPECT_EQ(Dilemma("inspect").code, 2);
   EXPECT_EQ(Dilemma("--version").code, 0);
   for (const std::string command :
-       {"demo", "inspect", "emulate", "node", "profile", "plan", "quantize", "run", "report"}) {
+       {"demo", "inspect", "emulate", "node", "profile", "plan", "certs", "quantize", "run", "report"}) {
     const CommandResult help = Dilemma(command + " --help");
     EXPECT_EQ(help.code, 0) << command;
     EXPECT_THAT(help.out, AllOf(HasSubstr("Example:"), HasSubstr("--json"))) << command;
@@ -104,9 +104,9 @@ TEST_F(BadInputTest, Usage) {
 }
 
 TEST_F(BadInputTest, NodeOptions) {
-  ExpectError(Dilemma("node --memory 4 --listen 127.0.0.1:0", 20), "has no unit");
-  ExpectError(Dilemma("node --listen nonsense --store '" + dir_.path().string() + "'", 20), "nonsense");
-  ExpectError(Dilemma("node --listen 127.0.0.1:0 --store /proc/no", 20), "/proc/no");
+  ExpectError(Dilemma("node --insecure --memory 4 --listen 127.0.0.1:0", 20), "has no unit");
+  ExpectError(Dilemma("node --insecure --listen nonsense --store '" + dir_.path().string() + "'", 20), "nonsense");
+  ExpectError(Dilemma("node --insecure --listen 127.0.0.1:0 --store /proc/no", 20), "/proc/no");
 }
 
 }  // namespace

@@ -140,13 +140,13 @@ TEST_F(NodeTest, MeasuresLinks) {
   const auto other = Node::Start(options);
   ASSERT_TRUE(other.ok());
   const LinkProbeOptions probe = {.round_trips = 20, .large_messages = 4};
-  const auto link = client_->ProbeLink((*other)->address(), probe);
+  const auto link = client_->ProbeLink("b", (*other)->address(), probe);
   ASSERT_TRUE(link.ok()) << link.status();
   EXPECT_EQ(link->round_trip_s.size(), 20u);
   EXPECT_EQ(link->bytes_per_s.size(), 3u);
   EXPECT_TRUE(client_->MeasureLink(probe).ok());
   (*other)->Stop();
-  const auto dead = client_->ProbeLink((*other)->address(), probe);
+  const auto dead = client_->ProbeLink("b", (*other)->address(), probe);
   EXPECT_THAT(Says(dead.status()), HasSubstr((*other)->address()));
 }
 

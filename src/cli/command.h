@@ -49,6 +49,7 @@ class ProgressLine {
 // One per file <name>_command.cc.
 void AddImport(Program& program);
 void AddInspect(Program& program);
+void AddCerts(Program& program);
 void AddNode(Program& program);
 void AddProfile(Program& program);
 void AddPlan(Program& program);

@@ -10,6 +10,7 @@ namespace {
 
 struct Options {
   std::string cluster, out, work_dir;
+  bool insecure = false;
 };
 
 std::string Describe(const EmulatedCluster& emulated) {
@@ -26,6 +27,7 @@ absl::Status Run(const Program& program, const Options& options) {
   ASSIGN_OR_RETURN(const Cluster cluster, ReadCluster(options.cluster));
   EmulatorOptions emulator;
   emulator.binary = program.executable;
+  emulator.insecure = options.insecure;
   ASSIGN_OR_RETURN(const TempDir temporary, TempDir::Create("dilemma-emulate"));
   emulator.work_dir = options.work_dir.empty() ? temporary.path() : std::filesystem::path(options.work_dir);
   ASSIGN_OR_RETURN(const auto emulated, EmulatedCluster::Start(cluster, emulator));
@@ -59,6 +61,8 @@ void AddEmulate(Program& program) {
   command->add_option("--work-dir", options->work_dir,
                       "Keep stores and logs of the nodes here (default: a folder "
                       "that goes with the cluster)");
+  command->add_flag("--insecure", options->insecure,
+                    "Plain text (default: TLS with certificates that are made for this cluster)");
 }
 
 }  // namespace dilemma::cli

@@ -30,7 +30,7 @@ absl::StatusOr<Contender> FindPlan(const EvalSources& sources) {
   contender.name = fs::path(sources.plan).stem().string();
   contender.path = sources.plan;
   ASSIGN_OR_RETURN(contender.plan, ReadPlan(sources.plan));
-  ASSIGN_OR_RETURN(contender.cluster, ReadCluster(sources.cluster));
+  ASSIGN_OR_RETURN(contender.cluster, ReadReachableCluster(sources.cluster, sources.security));
   std::vector<TypeMix> types;
   for (const PlanStage& stage : contender.plan->stages) {
     contender.summary.file_bytes += stage.shard_bytes;
@@ -58,6 +58,7 @@ void AddEvalSources(CLI::App* command, EvalSources& sources) {
   command->add_option("--plan,-p", sources.plan, "Also measure this plan, on its running cluster");
   command->add_option("--cluster,-c", sources.cluster,
                       "A cluster file (TOML) with addresses of running nodes");
+  AddSecurityOptions(command, sources.security);
   command->add_option("--shards,-s", sources.shards, "Folder of the plan's shards")->capture_default_str();
   command->add_option("--model", sources.model,
                       "GGUF file with the plan's tokenizer (default: where the plan says)");

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "cli/command.h"
+#include "cli/security_options.h"
 #include "cluster/cluster.h"
 #include "engine/tokenizer.h"
 #include "evaluation/estimate.h"
@@ -24,8 +25,9 @@ struct EvalSources {
   std::vector<std::string> models;  // GGUF files
   std::string plan, cluster, shards = "shards", model;
   int threads = 0;
+  SecurityOptions security;
 };
-// --plan, --cluster, --shards, --model, --threads.
+// --plan, --cluster, --certs, --insecure, --shards, --model, --threads.
 void AddEvalSources(CLI::App* command, EvalSources& sources);
 
 // A file or a plan, before its weights are loaded.

@@ -22,6 +22,7 @@ int Main(int argc, char** argv) {
   AddImport(program);
   AddInspect(program);
   AddEmulate(program);
+  AddCerts(program);
   AddNode(program);
   AddProfile(program);
   AddPlan(program);

@@ -2,6 +2,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/render.h"
+#include "cli/security_options.h"
 #include "model/gguf_reader.h"
 #include "profiler/profiler.h"
 
@@ -12,11 +13,12 @@ struct Options {
   std::string model, cluster, out;
   std::vector<std::string> types;
   ProfileOptions profile;
+  SecurityOptions security;
 };
 
 absl::Status Run(const Program& program, Options& options) {
   ASSIGN_OR_RETURN(const ModelInfo model, ReadModel(options.model));
-  ASSIGN_OR_RETURN(const Cluster cluster, ReadCluster(options.cluster));
+  ASSIGN_OR_RETURN(const Cluster cluster, ReadReachableCluster(options.cluster, options.security));
   for (const std::string& name : options.types) {
     ASSIGN_OR_RETURN(const TensorType type, ParseTensorType(name));
     options.profile.menu.push_back(type);
@@ -51,6 +53,7 @@ void AddProfile(Program& program) {
   command
       ->add_option("--cluster,-c", options->cluster, "A cluster file (TOML) with addresses of running nodes")
       ->required();
+  AddSecurityOptions(command, options->security);
   command->add_option("--out,-o", options->out, "Where the profile goes")->capture_default_str();
   command->add_option("--types", options->types,
                       "Only these tensor types (default: all that the model admits)");

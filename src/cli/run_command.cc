@@ -2,6 +2,7 @@
 
 #include "base/interrupt.h"
 #include "cli/command.h"
+#include "cli/security_options.h"
 #include "cli/steps.h"
 
 namespace dilemma::cli {
@@ -10,6 +11,7 @@ namespace {
 struct Options {
   std::string plan, cluster, shards, model;
   PromptOptions prompt;
+  SecurityOptions security;
 };
 
 Json ToJson(const Plan& plan, const Answer& answer) {
@@ -48,7 +50,7 @@ absl::Status CheckShards(const Plan& plan, const Options& options) {
 
 absl::Status Run(const Program& program, Options& options) {
   ASSIGN_OR_RETURN(const Plan plan, ReadPlan(options.plan));
-  ASSIGN_OR_RETURN(const Cluster cluster, ReadCluster(options.cluster));
+  ASSIGN_OR_RETURN(const Cluster cluster, ReadReachableCluster(options.cluster, options.security));
   RETURN_IF_ERROR(CheckShards(plan, options));
   if (options.prompt.prompt == "-") {
     options.prompt.prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
@@ -88,6 +90,7 @@ void AddRun(Program& program) {
   command
       ->add_option("--cluster,-c", options->cluster, "A cluster file (TOML) with addresses of running nodes")
       ->required();
+  AddSecurityOptions(command, options->security);
   command->add_option("--shards,-s", options->shards, "Folder of the shards")->capture_default_str();
   command->add_option("--model", options->model,
                       "GGUF file with the tokenizer (default: where the plan says)");

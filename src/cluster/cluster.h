@@ -43,6 +43,7 @@ struct Cluster {
   std::vector<Link> links;           // explicit pairs
   double default_latency_s = 0.001;  // for pairs without an entry
   double default_bandwidth_bps = 1e9;
+  std::filesystem::path certs;  // folder with the certificate of those who use the cluster; empty: none
 
   int IndexOf(std::string_view server) const;  // -1 where there is none
   // The link in the given direction (an entry for it, a symmetric entry for the other direction, or the

@@ -1,5 +1,6 @@
 // The TOML form of a cluster (docs/formats.md): read with toml++, errors name line and field.
 #include <set>
+#include <sstream>
 
 #include "base/file.h"
 #include "base/status.h"
@@ -154,7 +155,12 @@ absl::Status EachTable(const toml::table& root, std::string_view key, const std:
   return absl::OkStatus();
 }
 
-std::string Quoted(std::string_view text) { return fmt::format("\"{}\"", text); }
+// With what must be escaped.
+std::string Quoted(std::string_view text) {
+  std::ostringstream out;
+  out << toml::value<std::string>(std::string(text));
+  return out.str();
+}
 
 }  // namespace
 
@@ -173,6 +179,8 @@ absl::StatusOr<Cluster> ParseCluster(std::string_view text, std::string_view sou
   cluster.name = name.value_or(std::filesystem::path(source).stem().string());
   RETURN_IF_ERROR(fields.Quantity("default_latency", ParseDuration, cluster.default_latency_s));
   RETURN_IF_ERROR(fields.Quantity("default_bandwidth", ParseBandwidth, cluster.default_bandwidth_bps));
+  ASSIGN_OR_RETURN(const auto certs, fields.Text("certs"));
+  cluster.certs = certs.value_or("");
   fields.Allow("server");
   fields.Allow("link");
   RETURN_IF_ERROR(fields.RejectUnknown());
@@ -198,7 +206,9 @@ absl::StatusOr<Cluster> ParseCluster(std::string_view text, std::string_view sou
 
 absl::StatusOr<Cluster> ReadCluster(const std::filesystem::path& path) {
   ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  return ParseCluster(text, path.string());
+  ASSIGN_OR_RETURN(Cluster cluster, ParseCluster(text, path.string()));
+  if (!cluster.certs.empty()) cluster.certs = path.parent_path() / cluster.certs;  // an absolute one stays
+  return cluster;
 }
 
 std::string ClusterToToml(const Cluster& cluster) {
@@ -208,6 +218,7 @@ std::string ClusterToToml(const Cluster& cluster) {
   std::string out =
       fmt::format("name = {}\ndefault_latency = {}\ndefault_bandwidth = {}\n", Quoted(cluster.name),
                   duration(cluster.default_latency_s), bandwidth(cluster.default_bandwidth_bps));
+  if (!cluster.certs.empty()) out += fmt::format("certs = {}\n", Quoted(cluster.certs.string()));
   for (const Server& s : cluster.servers) {
     out += fmt::format("\n[[server]]\nname = {}\n", Quoted(s.name));
     if (!s.address.empty()) out += fmt::format("address = {}\n", Quoted(s.address));

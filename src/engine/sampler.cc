@@ -1,6 +1,7 @@
 #include "engine/sampler.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "llama.h"
@@ -31,7 +32,9 @@ class RandomSampler : public Sampler {
 
   int32_t Sample(std::span<const float> logits) override {
     candidates_.resize(logits.size());
-    for (size_t i = 0; i < logits.size(); ++i) candidates_[i] = {static_cast<int32_t>(i), logits[i], 0};
+    for (size_t i = 0; i < logits.size(); ++i) {  // no NaN: libllama sorts
+      candidates_[i] = {static_cast<int32_t>(i), std::isnan(logits[i]) ? -INFINITY : logits[i], 0};
+    }
     llama_token_data_array array = {candidates_.data(), candidates_.size(), -1, false};
     llama_sampler_apply(chain_, &array);
     return array.data[array.selected >= 0 ? array.selected : 0].id;

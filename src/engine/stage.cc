@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "engine/backend.h"
 #include "engine/shard_check.h"
+#include "engine/stage_memory.h"
 #include "llama.h"
 #include "model/gguf_file.h"
 #include "model/kv_cache.h"
@@ -213,6 +214,16 @@ class LlamaStage : public Stage {
 };
 
 }  // namespace
+
+absl::StatusOr<StageMemory> MeasureStage(const std::filesystem::path& path, const StageOptions& options) {
+  ASSIGN_OR_RETURN(const GgufFile file, GgufFile::Open(path));
+  ASSIGN_OR_RETURN(const ShardShape shape, CheckShard(file, options));
+  StageMemory memory;
+  memory.kv_bytes = shape.kv_bytes_per_token * PaddedContext(options) * options.sequences;
+  memory.output_bytes = int64_t{ContextParams(shape, options).n_outputs_max} *
+                        (shape.has_head ? shape.n_vocab : shape.n_embd) * int64_t{sizeof(float)};
+  return memory;
+}
 
 absl::StatusOr<std::unique_ptr<Stage>> Stage::Load(const std::filesystem::path& path,
                                                    const StageOptions& options) {

@@ -13,6 +13,8 @@
 namespace dilemma {
 namespace {
 
+constexpr double kConnectS = 5;
+
 // Progress of probes that may run on several threads.
 class Steps {
  public:
@@ -49,6 +51,7 @@ using Clients = std::vector<std::unique_ptr<NodeClient>>;
 
 absl::StatusOr<Clients> ConnectAll(const Cluster& cluster) {
   Clients clients;
+  ASSIGN_OR_RETURN(const auto credentials, CredentialsFor(cluster));
   for (const Server& server : cluster.servers) {
     const std::string address = cluster.AddressFrom(kUser, server.name);
     if (address.empty()) {
@@ -56,7 +59,7 @@ absl::StatusOr<Clients> ConnectAll(const Cluster& cluster) {
           "server '{}' has no address in cluster '{}'; start `dilemma node` there and write \"host:port\"",
           server.name, cluster.name);
     }
-    auto client = NodeClient::Connect(address);
+    auto client = NodeClient::Connect(address, kConnectS, {credentials, server.name});
     if (!client.ok()) return Annotate(client.status(), fmt::format("server '{}'", server.name));
     clients.push_back(*std::move(client));
   }
@@ -77,7 +80,7 @@ absl::Status MeasureLinks(const Cluster& cluster, Clients& clients, const Profil
       const std::string& to = cluster.servers[j].name;
       if (Interrupted() || !steps.Next(fmt::format("link {} - {}", from, to))) return InterruptedStatus();
       ASSIGN_OR_RETURN(
-          link, Summarise(from, to, clients[i]->ProbeLink(cluster.AddressFrom(from, to), options.link)));
+          link, Summarise(from, to, clients[i]->ProbeLink(to, cluster.AddressFrom(from, to), options.link)));
       profile.links.push_back(link);
     }
   }

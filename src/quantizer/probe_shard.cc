@@ -16,7 +16,7 @@ namespace dilemma {
 namespace {
 
 constexpr int64_t kRandomRows = 16;  // rows that differ; they repeat below
-constexpr int64_t kMaxTensorBytes = int64_t{1} << 36;
+constexpr int64_t kMaxRow = int64_t{1} << 24;
 
 struct FreeGguf {
   void operator()(gguf_context* context) const { gguf_free(context); }
@@ -49,13 +49,24 @@ std::vector<float> RandomRows(int64_t rows, int64_t row_length) {
   return values;
 }
 
+// Takes the tensor's bytes off what is left.
+absl::Status Reserve(const ProbeTensor& tensor, int64_t* left) {
+  const int64_t row = tensor.info.shape[0], rows = tensor.info.rows();
+  if (row < 1 || rows < 1 || row > kMaxRow || !Admits(tensor.type, row)) {
+    return InvalidArgument("{} cannot be {}: {} rows of {} weights", tensor.name, Name(tensor.type), rows,
+                           row);
+  }
+  const int64_t row_bytes = RowBytes(tensor.type, row);
+  if (rows > *left / row_bytes) {
+    return absl::ResourceExhaustedError(
+        fmt::format("{}, {} rows of {} bytes, is more than there is room for", tensor.name, rows, row_bytes));
+  }
+  *left -= rows * row_bytes;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> Fill(const ProbeTensor& tensor) {
   const int64_t row = tensor.info.shape[0], rows = tensor.info.rows();
-  if (!Admits(tensor.type, row)) {
-    return InvalidArgument("{} cannot be {}: rows of {} weights", tensor.name, Name(tensor.type), row);
-  }
-  if (rows > kMaxTensorBytes / RowBytes(tensor.type, row))
-    return InvalidArgument("{} is too large", tensor.name);
   if (!tensor.info.quantizable) {  // norms are ones, biases and positions zeros
     std::vector<float> values(static_cast<size_t>(row * rows),
                               tensor.name.ends_with(".weight") ? 1.0F : 0.0F);
@@ -108,7 +119,8 @@ absl::StatusOr<ProbeShape> MakeProbeShape(const ModelInfo& model) {
       .metadata = output.Header(), .layers = 1, .embedding = false, .head = false, .mix = "f16"};
 }
 
-absl::StatusOr<ShardInfo> WriteProbeShard(const ProbeShape& shape, const std::filesystem::path& path) {
+absl::StatusOr<ShardInfo> WriteProbeShard(const ProbeShape& shape, const std::filesystem::path& path,
+                                          int64_t max_bytes) {
   RouteGgmlLog();
   GgufPtr source;
   try {
@@ -128,11 +140,9 @@ absl::StatusOr<ShardInfo> WriteProbeShard(const ProbeShape& shape, const std::fi
   output.SetInteger(std::string(gguf_get_val_str(source.get(), arch)) + ".block_count",
                     static_cast<uint32_t>(shape.layers));
   const std::vector<ProbeTensor> tensors = ListTensors(source.get(), shape, mix);
+  int64_t left = max_bytes;
   for (const ProbeTensor& tensor : tensors) {
-    if (!Admits(tensor.type, tensor.info.shape[0])) {
-      return InvalidArgument("{} cannot be {}: rows of {} weights", tensor.name, Name(tensor.type),
-                             tensor.info.shape[0]);
-    }
+    RETURN_IF_ERROR(Reserve(tensor, &left));
     output.Declare(tensor.info, tensor.name, tensor.type);
   }
   RETURN_IF_ERROR(output.Start(path));

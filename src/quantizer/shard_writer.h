@@ -56,6 +56,8 @@ struct ProbeShape {
   std::string mix;  // TypeMix text for all units
 };
 absl::StatusOr<ProbeShape> MakeProbeShape(const ModelInfo& model);
-absl::StatusOr<ShardInfo> WriteProbeShard(const ProbeShape& shape, const std::filesystem::path& path);
+// kResourceExhausted, and nothing written, where the weights would be of more than `max_bytes`.
+absl::StatusOr<ShardInfo> WriteProbeShard(const ProbeShape& shape, const std::filesystem::path& path,
+                                          int64_t max_bytes = int64_t{1} << 40);
 
 }  // namespace dilemma

@@ -1,7 +1,9 @@
 #include "runtime/client.h"
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 #include "base/file.h"
 #include "base/status.h"
@@ -16,16 +18,14 @@ constexpr double kShortCallS = 10;
 constexpr double kProbeS = 600;
 constexpr double kShipStallS = 60;    // a chunk takes no longer
 constexpr double kShipS = 24 * 3600;  // a large shard over a slow link; a dead node is noticed before
+constexpr int kBarrenAttempts = 10;   // in a row that brought nothing, before the node counts as gone
+constexpr auto kRetryPause = std::chrono::milliseconds(500);
 constexpr double kPeerTimeoutS = 20;  // bulk data may keep pings waiting
 
 class GrpcNodeClient : public NodeClient {
  public:
-  explicit GrpcNodeClient(const std::string& address)
-      : address_(address),
-        channel_(MakeChannel(address, kPeerTimeoutS)),
-        node_(v1::Node::NewStub(channel_)) {}
-
-  absl::Status WaitUntilConnected(double timeout_s) { return WaitConnected(*channel_, address_, timeout_s); }
+  GrpcNodeClient(const std::string& address, std::shared_ptr<grpc::Channel> channel)
+      : address_(address), channel_(std::move(channel)), node_(v1::Node::NewStub(channel_)) {}
 
   absl::StatusOr<NodeInfo> Info() override {
     v1::InfoReply reply;
@@ -36,16 +36,31 @@ class GrpcNodeClient : public NodeClient {
   absl::StatusOr<int64_t> SendShard(const std::filesystem::path& path, const std::string& sha256,
                                     const ShipProgress& progress) override {
     std::error_code error;
-    const auto bytes = std::filesystem::file_size(path, error);
+    const auto size = std::filesystem::file_size(path, error);
     if (error) return NotFound("shard '{}': {}", path.string(), error.message());
-    auto sent = SendOnce(path, sha256, static_cast<int64_t>(bytes), progress);
+    const auto bytes = static_cast<int64_t>(size);
+    auto sent = SendOnce(path, sha256, bytes, progress);
     if (absl::IsDataLoss(sent.status())) {  // what an earlier attempt left was bad, and is gone now
       ASSIGN_OR_RETURN(const std::string actual, Sha256OfFile(path));
       if (actual != sha256) {
         return InvalidArgument("shard '{}' has the hash {}, not {}: quantize the plan again", path.string(),
                                actual, sha256);
       }
-      sent = SendOnce(path, sha256, static_cast<int64_t>(bytes), progress);
+      sent = SendOnce(path, sha256, bytes, progress);
+    }
+    // A connection that broke, or someone else who sends the same shard (perhaps ourselves, over a connection
+    // that the node does not know to be broken yet): go on from what is there, as long as it grows.
+    int64_t there = -1;
+    for (int barren = 0; IsTemporary(sent.status()) && barren < kBarrenAttempts; ++barren) {
+      if (progress && !progress(std::max<int64_t>(0, there), bytes))
+        return absl::CancelledError("interrupted");
+      std::this_thread::sleep_for(kRetryPause);
+      const auto has = Ask(sha256);
+      if (has.ok() && has->received_bytes() > there) {
+        there = has->received_bytes();
+        barren = 0;
+      }
+      sent = SendOnce(path, sha256, bytes, progress);
     }
     return sent;
   }
@@ -68,9 +83,10 @@ class GrpcNodeClient : public NodeClient {
     return FromMessage(reply);
   }
 
-  absl::StatusOr<LinkProbeResult> ProbeLink(const std::string& to, const LinkProbeOptions& options) override {
+  absl::StatusOr<LinkProbeResult> ProbeLink(const std::string& server, const std::string& to,
+                                            const LinkProbeOptions& options) override {
     v1::LinkSamples reply;
-    const v1::ProbeLinkRequest message = ToMessage(to, options);
+    const v1::ProbeLinkRequest message = ToMessage(server, to, options);
     RETURN_IF_ERROR(Call(options.limit_s + kShipStallS,
                          [&](auto* context) { return node_->ProbeLink(context, message, &reply); }));
     return FromMessage(reply);
@@ -88,12 +104,22 @@ class GrpcNodeClient : public NodeClient {
     return FromGrpc(call(&context), address_);
   }
 
+  static bool IsTemporary(const absl::Status& status) {
+    return absl::IsUnavailable(status) || absl::IsAborted(status);
+  }
+
+  absl::StatusOr<v1::HasShardReply> Ask(const std::string& sha256) {
+    v1::HasShardRequest request;
+    request.set_sha256(sha256);
+    v1::HasShardReply reply;
+    RETURN_IF_ERROR(
+        Call(kShortCallS, [&](auto* context) { return node_->HasShard(context, request, &reply); }));
+    return reply;
+  }
+
   absl::StatusOr<int64_t> SendOnce(const std::filesystem::path& path, const std::string& sha256,
                                    int64_t bytes, const ShipProgress& progress) {
-    v1::HasShardRequest ask;
-    ask.set_sha256(sha256);
-    v1::HasShardReply has;
-    RETURN_IF_ERROR(Call(kShortCallS, [&](auto* context) { return node_->HasShard(context, ask, &has); }));
+    ASSIGN_OR_RETURN(const v1::HasShardReply has, Ask(sha256));
     if (has.present()) {
       if (progress && !progress(bytes, bytes)) return absl::CancelledError("interrupted");
       return 0;
@@ -142,11 +168,10 @@ class GrpcNodeClient : public NodeClient {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<NodeClient>> NodeClient::Connect(const std::string& address,
-                                                                double timeout_s) {
-  auto client = std::make_unique<GrpcNodeClient>(address);
-  RETURN_IF_ERROR(client->WaitUntilConnected(timeout_s));
-  return client;
+absl::StatusOr<std::unique_ptr<NodeClient>> NodeClient::Connect(const std::string& address, double timeout_s,
+                                                                const ConnectAs& as) {
+  ASSIGN_OR_RETURN(auto channel, Dial({as.server, address, as.credentials}, timeout_s, kPeerTimeoutS));
+  return std::make_unique<GrpcNodeClient>(address, std::move(channel));
 }
 
 }  // namespace dilemma

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "quantizer/shard_writer.h"
+#include "runtime/credentials.h"
 
 namespace dilemma {
 
@@ -72,15 +73,22 @@ struct LinkProbeResult {
   std::vector<double> bytes_per_s;   // between the arrivals of large messages
 };
 
+// Who we are and whom we expect at the other end.
+struct ConnectAs {
+  std::shared_ptr<const Credentials> credentials;  // null: plain text, to this machine only
+  std::string server;                              // name that must stand in the node's certificate
+};
+
 // Called with bytes done and all; returning false cancels (kCancelled).
 using ShipProgress = std::function<bool(int64_t done, int64_t total)>;
 
 // Thread-safe. Every call has a deadline; kUnavailable and kDeadlineExceeded name the address.
 class NodeClient {
  public:
-  // Connects at once: kUnavailable where nobody answers within the time.
-  static absl::StatusOr<std::unique_ptr<NodeClient>> Connect(const std::string& address,
-                                                             double timeout_s = 5);
+  // Connects at once: kUnavailable where nobody answers within the time, kUnauthenticated where one of both
+  // ends does not believe the other.
+  static absl::StatusOr<std::unique_ptr<NodeClient>> Connect(const std::string& address, double timeout_s = 5,
+                                                             const ConnectAs& as = {});
   virtual ~NodeClient() = default;
 
   virtual absl::StatusOr<NodeInfo> Info() = 0;
@@ -94,8 +102,8 @@ class NodeClient {
 
   virtual absl::StatusOr<ProbeResult> Probe(const ProbeRequest& request) = 0;
 
-  // The link from the node to the node at `to` (an address as the first one sees it).
-  virtual absl::StatusOr<LinkProbeResult> ProbeLink(const std::string& to,
+  // The link from the node to the node `server` at `to` (an address as the first one sees it).
+  virtual absl::StatusOr<LinkProbeResult> ProbeLink(const std::string& server, const std::string& to,
                                                     const LinkProbeOptions& options) = 0;
   // The link from this process to the node.
   virtual absl::StatusOr<LinkProbeResult> MeasureLink(const LinkProbeOptions& options) = 0;

@@ -252,8 +252,12 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Open(const Plan& plan,
                                                                const std::filesystem::path& shards,
                                                                const CoordinatorOptions& options) {
   RETURN_IF_ERROR(CheckPlan(plan, cluster, shards));
-  RETURN_IF_ERROR(ShipShards(plan, cluster, shards, options));
-  auto coordinator = std::make_unique<RingCoordinator>(plan, options);
+  CoordinatorOptions filled = options;
+  if (filled.credentials == nullptr) {
+    ASSIGN_OR_RETURN(filled.credentials, CredentialsFor(cluster));
+  }
+  RETURN_IF_ERROR(ShipShards(plan, cluster, shards, filled));
+  auto coordinator = std::make_unique<RingCoordinator>(plan, filled);
   RETURN_IF_ERROR(coordinator->OpenRing(cluster));
   return coordinator;
 }

@@ -16,6 +16,7 @@
 #include "cluster/cluster.h"
 #include "engine/sampler.h"
 #include "plan/plan.h"
+#include "runtime/credentials.h"
 
 namespace dilemma {
 
@@ -32,6 +33,7 @@ struct CoordinatorOptions {
   bool all_logits = false;          // stages are opened such that WantLogits::kAll is possible (more memory)
   std::vector<int32_t> end_tokens;  // end generation: Tokenizer::EndOfGenerationTokens()
   ShipReport on_ship;
+  std::shared_ptr<const Credentials> credentials;  // null: those that the cluster names
 };
 
 enum class WantLogits {

@@ -57,6 +57,8 @@ void DecodeHalf(const char* from, size_t count, float* to) {
   FromHalf<_Float16>(from, count, to);
 }
 
+bool IsFinite(float value) { return (std::bit_cast<uint32_t>(value) & 0x7f800000U) != 0x7f800000U; }
+
 }  // namespace
 
 void EncodeHidden(std::span<const float> values, WireType wire, std::string* bytes) {
@@ -80,7 +82,8 @@ absl::Status DecodeHidden(std::string_view bytes, WireType wire, int64_t count, 
   } else {
     DecodeHalf(bytes.data(), values->size(), values->data());
   }
-  return absl::OkStatus();
+  if (std::all_of(values->begin(), values->end(), IsFinite)) return absl::OkStatus();
+  return InvalidArgument("hidden states with a value that is not a finite number");
 }
 
 }  // namespace dilemma

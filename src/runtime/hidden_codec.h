@@ -15,7 +15,8 @@ namespace dilemma {
 
 void EncodeHidden(std::span<const float> values, WireType wire, std::string* bytes);
 
-// `values` gets `count` floats; kInvalidArgument where the bytes are of another size.
+// `values` gets `count` floats; kInvalidArgument where the bytes are of another size, or one is not a finite
+// number.
 absl::Status DecodeHidden(std::string_view bytes, WireType wire, int64_t count, std::vector<float>* values);
 
 }  // namespace dilemma

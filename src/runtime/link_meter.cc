@@ -91,12 +91,14 @@ absl::StatusOr<LinkProbeResult> MeasureLink(v1::Node::StubInterface& node, const
   return result;
 }
 
-grpc::Status AnswerEchoes(grpc::ServerReaderWriter<v1::EchoMessage, v1::EchoMessage>& stream) {
+grpc::Status AnswerEchoes(grpc::ServerReaderWriter<v1::EchoMessage, v1::EchoMessage>& stream,
+                          const std::function<void()>& on_message) {
   const std::string here = BootId();
   v1::EchoMessage message, answer;
   answer.set_boot_id(here);
   while (stream.Read(&message)) {
     answer.set_received_ns(MonotonicNanos());
+    on_message();
     answer.set_number(message.number());
     if (message.return_payload()) {
       answer.set_payload(message.payload());

@@ -60,8 +60,10 @@ ProbeResult FromMessage(const v1::ProbeReply& message) {
   return result;
 }
 
-v1::ProbeLinkRequest ToMessage(const std::string& to, const LinkProbeOptions& options) {
+v1::ProbeLinkRequest ToMessage(const std::string& server, const std::string& to,
+                               const LinkProbeOptions& options) {
   v1::ProbeLinkRequest message;
+  message.set_server(server);
   message.set_to(to);
   message.set_round_trips(options.round_trips);
   message.set_small_bytes(options.small_bytes);

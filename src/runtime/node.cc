@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "runtime/grpc_credentials.h"
 #include "runtime/machine.h"
 #include "runtime/node_service.h"
 #include "runtime/rpc.h"
@@ -25,6 +26,22 @@ absl::Status Check(const NodeOptions& options) {
   if (!std::isfinite(options.slowdown) || options.slowdown < 1) {
     return InvalidArgument("slowdown is {}: it must be 1 or more", options.slowdown);
   }
+  if (options.credentials == nullptr) {
+    if (IsLoopback(options.listen)) return absl::OkStatus();
+    return FailedPrecondition(
+        "a node without certificates listens on this machine's own addresses only (127.0.0.1), not on {}: "
+        "`dilemma certs` makes certificates",
+        options.listen);
+  }
+  const Identity& who = options.credentials->identity;
+  if (who.name != options.name) {
+    return FailedPrecondition("the certificate '{}' is for '{}', and this node is called '{}'",
+                              who.cert().string(), who.name, options.name);
+  }
+  if (who.role == Role::kCoordinator) {
+    return FailedPrecondition("the certificate '{}' was made for a coordinator, not for a server",
+                              who.cert().string());
+  }
   return absl::OkStatus();
 }
 
@@ -37,7 +54,7 @@ class GrpcNode : public Node {
   absl::Status Listen() {
     grpc::ServerBuilder builder;
     SetServerArguments(&builder);
-    builder.AddListeningPort(options_.listen, grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort(options_.listen, ServerCredentials(options_.credentials.get()), &port_);
     builder.RegisterService(&service_);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port_ == 0) {

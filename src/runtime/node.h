@@ -7,8 +7,10 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "runtime/credentials.h"
 
 namespace dilemma {
 
@@ -20,6 +22,11 @@ struct NodeOptions {
   int64_t disk_bytes = 0;              // limit for stored shards; 0: the free space of the store's disk
   int threads = 0;                     // of one stage; 0: the machine's cores
   double slowdown = 1;                 // >= 1: emulates a slower server by stretching compute time
+  // For both directions; its certificate must be for `name`. Null: plain text, and then `listen` must be an
+  // address of this machine only.
+  std::shared_ptr<const Credentials> credentials;
+  // Names whose work is taken; empty: of every certificate that was made for a coordinator.
+  std::vector<std::string> coordinators;
 };
 
 // Thread-safe. Destroying the object stops the node.

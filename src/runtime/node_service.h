@@ -6,11 +6,13 @@
 #include <mutex>
 #include <string>
 
+#include "runtime/admission.h"
 #include "runtime/dilemma.grpc.pb.h"
 #include "runtime/memory_ledger.h"
 #include "runtime/node.h"
 #include "runtime/shard_store.h"
 #include "runtime/stage_host.h"
+#include "runtime/stream_watch.h"
 
 namespace dilemma {
 
@@ -19,27 +21,31 @@ class NodeService final : public v1::Node::Service {
   // `options` with all defaults filled in.
   NodeService(const NodeOptions& options, std::unique_ptr<ShardStore> store);
 
-  grpc::Status Info(grpc::ServerContext*, const v1::InfoRequest*, v1::InfoReply* reply) override;
-  grpc::Status HasShard(grpc::ServerContext*, const v1::HasShardRequest* request,
+  grpc::Status Info(grpc::ServerContext* context, const v1::InfoRequest*, v1::InfoReply* reply) override;
+  grpc::Status HasShard(grpc::ServerContext* context, const v1::HasShardRequest* request,
                         v1::HasShardReply* reply) override;
-  grpc::Status PutShard(grpc::ServerContext*, grpc::ServerReader<v1::ShardChunk>* chunks,
+  grpc::Status PutShard(grpc::ServerContext* context, grpc::ServerReader<v1::ShardChunk>* chunks,
                         v1::PutShardReply*) override;
-  grpc::Status DropShard(grpc::ServerContext*, const v1::DropShardRequest* request,
+  grpc::Status DropShard(grpc::ServerContext* context, const v1::DropShardRequest* request,
                          v1::DropShardReply*) override;
-  grpc::Status Probe(grpc::ServerContext*, const v1::ProbeRequest* request, v1::ProbeReply* reply) override;
-  grpc::Status ProbeLink(grpc::ServerContext*, const v1::ProbeLinkRequest* request,
+  grpc::Status Probe(grpc::ServerContext* context, const v1::ProbeRequest* request,
+                     v1::ProbeReply* reply) override;
+  grpc::Status ProbeLink(grpc::ServerContext* context, const v1::ProbeLinkRequest* request,
                          v1::LinkSamples* reply) override;
-  grpc::Status Echo(grpc::ServerContext*,
+  grpc::Status Echo(grpc::ServerContext* context,
                     grpc::ServerReaderWriter<v1::EchoMessage, v1::EchoMessage>* stream) override;
-  grpc::Status RunStage(grpc::ServerContext*,
+  grpc::Status RunStage(grpc::ServerContext* context,
                         grpc::ServerReaderWriter<v1::StageEvent, v1::StageCommand>* stream) override;
-  grpc::Status Pass(grpc::ServerContext*,
+  grpc::Status Pass(grpc::ServerContext* context,
                     grpc::ServerReaderWriter<v1::PassReply, v1::PassMessage>* stream) override;
 
   // To be called when the server is up and before anyone can know its port.
   void MeasureBase();
 
  private:
+  // Of all but Pass and Echo, which servers say to each other: those are for every certificate.
+  grpc::Status Admit(const grpc::ServerContext& context) const;
+
   const NodeOptions options_;
   std::atomic<int64_t> base_rss_bytes_;
   const std::unique_ptr<ShardStore> store_;
@@ -47,6 +53,8 @@ class NodeService final : public v1::Node::Service {
   MemoryLedger memory_;         // of stages and probes
   StageHost stages_;
   std::mutex probing_;  // one probe at a time
+  const Admission admission_;
+  StreamWatch watch_;
 };
 
 }  // namespace dilemma

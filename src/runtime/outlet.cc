@@ -12,20 +12,21 @@
 namespace dilemma {
 namespace {
 
-class Peer : public Outlet {
+class PeerOutlet : public Outlet {
  public:
-  Peer(const PeerOptions& options, std::function<void(absl::Status)> on_loss)
+  PeerOutlet(const PeerOptions& options, std::function<void(absl::Status)> on_loss)
       : options_(options), on_loss_(std::move(on_loss)) {}
 
-  ~Peer() override {
+  ~PeerOutlet() override {
     Cancel();
     if (reader_.joinable()) reader_.join();
   }
 
   absl::Status Connect() {
-    channel_ = MakeChannel(options_.address, options_.timeout_s);
-    absl::Status connected = WaitConnected(*channel_, options_.address, options_.timeout_s);
-    if (!connected.ok()) return Annotate(connected, fmt::format("server '{}'", options_.server));
+    auto channel = Dial({options_.server, options_.address, options_.credentials}, options_.timeout_s,
+                        options_.timeout_s);
+    if (!channel.ok()) return Annotate(channel.status(), fmt::format("server '{}'", options_.server));
+    channel_ = *std::move(channel);
     stub_ = v1::Node::NewStub(channel_);
     stream_ = stub_->Pass(&context_);
     reader_ = std::thread([this] { WaitForLoss(); });
@@ -102,7 +103,7 @@ class Peer : public Outlet {
 
 absl::StatusOr<std::unique_ptr<Outlet>> ConnectPeer(const PeerOptions& options,
                                                     std::function<void(absl::Status)> on_loss) {
-  auto peer = std::make_unique<Peer>(options, std::move(on_loss));
+  auto peer = std::make_unique<PeerOutlet>(options, std::move(on_loss));
   RETURN_IF_ERROR(peer->Connect());
   return peer;
 }

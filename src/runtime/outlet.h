@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "runtime/credentials.h"
 #include "runtime/dilemma.pb.h"
 
 namespace dilemma {
@@ -24,6 +25,7 @@ class Outlet {
 struct PeerOptions {
   std::string server;  // for errors
   std::string address;
+  std::shared_ptr<const Credentials> credentials;
   std::string session;
   uint32_t stage = 0;  // the one that is to receive
   double timeout_s = 5;

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "base/units.h"
 #include "engine/stage.h"
+#include "engine/stage_memory.h"
 #include "runtime/machine.h"
 
 namespace dilemma {
@@ -99,16 +100,17 @@ class Sweep {
 };
 
 absl::StatusOr<std::vector<double>> TimePass(Stage& stage, Feeder& feeder, const ProbePass& pass,
-                                             int64_t chunk, double slowdown) {
+                                             int64_t chunk, const ProbeLimits& limits) {
   RETURN_IF_ERROR(feeder.Fill(pass.context, chunk));
   std::vector<double> seconds;
   Sweep sweep(pass.sweep_bytes);
   for (int i = -1; i < pass.repeats; ++i) {  // the first one warms up
+    if (limits.stop && limits.stop()) return absl::CancelledError("the caller is gone");
     sweep.Touch();
     if (pass.idle_s > 0) std::this_thread::sleep_for(std::chrono::duration<double>(pass.idle_s));
     const int64_t start = MonotonicNanos();
     RETURN_IF_ERROR(feeder.Run(pass.context, pass.rows));
-    const int64_t end = StretchSince(start, slowdown);
+    const int64_t end = StretchSince(start, limits.slowdown);
     if (i >= 0) seconds.push_back(static_cast<double>(end - start) * 1e-9);
     RETURN_IF_ERROR(stage.Truncate(0, static_cast<int32_t>(pass.context)));
   }
@@ -116,7 +118,8 @@ absl::StatusOr<std::vector<double>> TimePass(Stage& stage, Feeder& feeder, const
 }
 
 absl::StatusOr<ProbeResult> TimeShard(const ProbeRequest& request, const ProbeLimits& limits,
-                                      int64_t rss_before) {
+                                      int64_t shard_bytes) {
+  const int64_t rss_before = ResidentBytes();
   StageOptions options;
   options.threads = request.threads > 0 ? request.threads : limits.threads;
   options.context = request.context;
@@ -125,19 +128,21 @@ absl::StatusOr<ProbeResult> TimeShard(const ProbeRequest& request, const ProbeLi
     options.context = std::max(options.context, pass.context + pass.rows);
     options.max_batch = std::max({options.max_batch, pass.rows, std::min(pass.context, kFillRows)});
   }
+  ASSIGN_OR_RETURN(const StageMemory needs, MeasureStage(limits.scratch, options));
+  const int64_t bytes = shard_bytes + needs.kv_bytes + needs.output_bytes;
+  if (bytes > limits.memory_bytes) {
+    return absl::ResourceExhaustedError(
+        fmt::format("the probe's shard takes {}, more than the {} that are free on the node",
+                    FormatBytes(bytes), FormatBytes(limits.memory_bytes)));
+  }
   ASSIGN_OR_RETURN(const std::unique_ptr<Stage> stage, Stage::Load(limits.scratch, options));
   ProbeResult result;
   result.weight_bytes = stage->weight_bytes();
   result.kv_bytes = stage->kv_bytes();
-  if (result.weight_bytes + result.kv_bytes > limits.memory_bytes) {
-    return absl::ResourceExhaustedError(
-        fmt::format("the probe's shard takes {}, more than the {} that are free on the node",
-                    FormatBytes(result.weight_bytes + result.kv_bytes), FormatBytes(limits.memory_bytes)));
-  }
   Feeder feeder(stage.get());
   for (const ProbePass& pass : request.passes) {
     const int64_t chunk = std::min(options.max_batch, kFillRows);
-    ASSIGN_OR_RETURN(auto seconds, TimePass(*stage, feeder, pass, chunk, limits.slowdown));
+    ASSIGN_OR_RETURN(auto seconds, TimePass(*stage, feeder, pass, chunk, limits));
     result.seconds.push_back(std::move(seconds));
   }
   ReleaseFreeMemory();
@@ -149,13 +154,10 @@ absl::StatusOr<ProbeResult> TimeShard(const ProbeRequest& request, const ProbeLi
 
 absl::StatusOr<ProbeResult> RunProbe(const ProbeRequest& request, const ProbeLimits& limits) {
   RETURN_IF_ERROR(Check(request));
-  ASSIGN_OR_RETURN(const ShardInfo shard, WriteProbeShard(request.shape, limits.scratch));
+  const auto shard = WriteProbeShard(request.shape, limits.scratch, limits.memory_bytes);
   ReleaseFreeMemory();
-  auto result = shard.bytes > limits.memory_bytes
-                    ? absl::StatusOr<ProbeResult>(absl::ResourceExhaustedError(
-                          fmt::format("the probe's shard of {} does not fit the {} that are free on the node",
-                                      FormatBytes(shard.bytes), FormatBytes(limits.memory_bytes))))
-                    : TimeShard(request, limits, ResidentBytes());
+  auto result =
+      shard.ok() ? TimeShard(request, limits, shard->bytes) : absl::StatusOr<ProbeResult>(shard.status());
   std::error_code ignored;
   std::filesystem::remove(limits.scratch, ignored);
   ReleaseFreeMemory();

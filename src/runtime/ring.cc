@@ -59,6 +59,7 @@ absl::Status Ring::ConnectLines(const Plan& plan, const Cluster& cluster) {
       LineOptions line;
       line.server = servers_[k];
       line.address = cluster.AddressFrom(kUser, line.server);
+      line.credentials = options_.credentials;
       line.connect_timeout_s = options_.connect_timeout_s;
       line.peer_timeout_s = options_.peer_timeout_s;
       lines[k] = StageLine::Connect(line, {[this, k](v1::StageEvent& event) { OnEvent(k, event); },

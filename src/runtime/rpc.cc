@@ -8,10 +8,13 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "certs/tls_trial.h"
+#include "runtime/grpc_credentials.h"
 
 namespace dilemma {
 namespace {
 
+constexpr int kMaxServerThreads = 512;
 constexpr int kMinPingMs = 100;  // peers may ping this often
 
 void Log(gpr_log_func_args* args) { spdlog::debug("grpc: {}", args->message); }
@@ -30,8 +33,9 @@ absl::Status FromGrpc(const grpc::Status& status, std::string_view who) {
           fmt::format("{}: {}", who, status.error_message().empty() ? "no message" : status.error_message())};
 }
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address, double peer_timeout_s) {
-  RouteGrpcLog();
+namespace {
+
+std::shared_ptr<grpc::Channel> MakeChannel(const Peer& peer, double peer_timeout_s) {
   const int half_ms = std::max(kMinPingMs, static_cast<int>(peer_timeout_s * 500));
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -46,15 +50,49 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address, double pe
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  if (peer.credentials != nullptr) arguments.SetSslTargetNameOverride(peer.server);
+  return grpc::CreateCustomChannel(peer.address, ChannelCredentials(peer.credentials.get()), arguments);
 }
 
-absl::Status WaitConnected(grpc::Channel& channel, const std::string& address, double timeout_s) {
-  const auto deadline =
-      std::chrono::system_clock::now() + std::chrono::microseconds(static_cast<int64_t>(timeout_s * 1e6));
-  if (channel.WaitForConnected(deadline)) return absl::OkStatus();
-  return Unavailable("no node answers at {} (waited {:.1f} s): is `dilemma node` running there?", address,
-                     timeout_s);
+// True once the channel is up; gives up early where somebody turned us away, as that does not change.
+absl::Status WaitConnected(grpc::Channel& channel, const Peer& peer, double timeout_s) {
+  const auto now = [] { return std::chrono::system_clock::now(); };
+  const auto end = now() + std::chrono::microseconds(static_cast<int64_t>(timeout_s * 1e6));
+  grpc_connectivity_state state = channel.GetState(true);
+  while (state != GRPC_CHANNEL_READY && now() < end) {
+    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE && peer.credentials != nullptr) {
+      const absl::Status why = TryTls(peer.address, peer.server, peer.credentials->identity, 1);
+      if (absl::IsUnauthenticated(why)) return Annotate(why, fmt::format("{}", peer.address));
+    }
+    channel.WaitForStateChange(state, end);
+    state = channel.GetState(true);
+  }
+  if (state == GRPC_CHANNEL_READY) return absl::OkStatus();
+  return Unavailable("no node answers at {} (waited {:.1f} s): is `dilemma node` running there?{}",
+                     peer.address, timeout_s,
+                     peer.credentials == nullptr ? " (asked in plain text: a node with certificates does not "
+                                                   "answer that)"
+                                                 : "");
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(const Peer& peer, double connect_timeout_s,
+                                                    double peer_timeout_s) {
+  RouteGrpcLog();
+  if (peer.credentials == nullptr && !IsLoopback(peer.address)) {
+    return FailedPrecondition(
+        "{} is not on this machine, and without certificates only this machine is connected to: `dilemma "
+        "certs` makes them",
+        peer.address);
+  }
+  if (peer.credentials != nullptr && peer.server.empty()) {
+    return InvalidArgument("{}: the server's name is not given, so its certificate cannot be checked",
+                           peer.address);
+  }
+  auto channel = MakeChannel(peer, peer_timeout_s);
+  RETURN_IF_ERROR(WaitConnected(*channel, peer, connect_timeout_s));
+  return channel;
 }
 
 void SetServerArguments(grpc::ServerBuilder* builder) {
@@ -66,6 +104,13 @@ void SetServerArguments(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_SENT_PING_INTERVAL_WITHOUT_DATA_MS, kMinPingMs);
+  // Whoever connects gets a moment to shake hands, some calls at once, and no place for ever.
+  builder->AddChannelArgument("grpc.server_handshake_timeout_ms", 10'000);
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100);
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 600'000);
+  grpc::ResourceQuota quota("node");
+  quota.SetMaxThreads(kMaxServerThreads);  // one for each call under way
+  builder->SetResourceQuota(quota);
   builder->SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder->SetMaxSendMessageSize(kMaxMessageBytes);
   builder->SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);

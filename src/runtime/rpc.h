@@ -9,6 +9,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "runtime/credentials.h"
 
 namespace dilemma {
 
@@ -20,10 +22,18 @@ grpc::Status ToGrpc(const absl::Status& status);
 // "<who>: <message>"; OK stays OK.
 absl::Status FromGrpc(const grpc::Status& status, std::string_view who);
 
-// A channel of its own (no connection is shared between channels). Silence of `peer_timeout_s` breaks it.
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address, double peer_timeout_s);
-// Connects; kUnavailable with the address where nobody answers in time.
-absl::Status WaitConnected(grpc::Channel& channel, const std::string& address, double timeout_s);
+// A node to connect to.
+struct Peer {
+  std::string server;  // must stand in its certificate
+  std::string address;
+  std::shared_ptr<const Credentials> credentials;  // ours
+};
+
+// Connects, over a channel of its own (no connection is shared between channels); silence of `peer_timeout_s`
+// breaks it. kUnavailable with the address where nobody answers in time, kUnauthenticated where one of both
+// ends turns the other away, kFailedPrecondition for plain text to another machine.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(const Peer& peer, double connect_timeout_s,
+                                                    double peer_timeout_s);
 void SetServerArguments(grpc::ServerBuilder* builder);
 
 void SetDeadline(grpc::ClientContext* context, double seconds);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "base/units.h"
 #include "runtime/machine.h"
@@ -13,13 +14,34 @@ namespace dilemma {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+constexpr size_t kMaxUploads = 64;
+
+// The time that a file was last used, for which its time of last change is taken.
+void Touch(const fs::path& path) {
+  std::error_code ignored;
+  fs::last_write_time(path, fs::file_time_type::clock::now(), ignored);
+}
+
+}  // namespace
+
+ShardInUse::~ShardInUse() {
+  const std::lock_guard lock(store_->mutex_);
+  Touch(path());
+  if (--store_->in_use_[sha256_] == 0) store_->in_use_.erase(sha256_);
+}
+
+fs::path ShardInUse::path() const { return store_->PathOf(sha256_); }
+
 absl::Status CheckSha256(std::string_view sha256) {
   const bool good =
       sha256.size() == 64 && sha256.find_first_not_of("0123456789abcdef") == std::string_view::npos;
   return good ? absl::OkStatus() : InvalidArgument("a shard's name must be 64 lower-case hexadecimal digits");
 }
 
-absl::StatusOr<std::unique_ptr<ShardStore>> ShardStore::Open(const fs::path& folder, int64_t limit_bytes) {
+absl::StatusOr<std::unique_ptr<ShardStore>> ShardStore::Open(const fs::path& folder, int64_t limit_bytes,
+                                                             std::chrono::seconds wanted_for) {
   if (folder.empty()) return InvalidArgument("the folder for shards is not given");
   std::error_code error;
   fs::create_directories(folder, error);
@@ -28,7 +50,7 @@ absl::StatusOr<std::unique_ptr<ShardStore>> ShardStore::Open(const fs::path& fol
   absl::Status written = WriteFileAtomically(trial, "");
   if (!written.ok()) return Annotate(written, "the folder for shards");
   fs::remove(trial, error);
-  return std::unique_ptr<ShardStore>(new ShardStore(folder, limit_bytes));
+  return std::unique_ptr<ShardStore>(new ShardStore(folder, limit_bytes, wanted_for));
 }
 
 std::vector<ShardStore::Entry> ShardStore::List() const {
@@ -72,6 +94,19 @@ bool ShardStore::Has(const std::string& sha256) const {
   return CheckSha256(sha256).ok() && fs::is_regular_file(PathOf(sha256), error);
 }
 
+bool ShardStore::Want(const std::string& sha256) {
+  const std::lock_guard lock(mutex_);
+  if (!Has(sha256)) return false;
+  MarkWanted(sha256);
+  return true;
+}
+
+void ShardStore::MarkWanted(const std::string& sha256) {
+  const auto now = Clock::now();
+  std::erase_if(wanted_, [&](const auto& entry) { return entry.second < now; });
+  wanted_[sha256] = now + wanted_for_;
+}
+
 int64_t ShardStore::ReceivedBytes(const std::string& sha256) const {
   if (!CheckSha256(sha256).ok()) return 0;
   std::error_code error;
@@ -79,33 +114,81 @@ int64_t ShardStore::ReceivedBytes(const std::string& sha256) const {
   return error ? 0 : static_cast<int64_t>(bytes);
 }
 
-absl::StatusOr<fs::path> ShardStore::Find(const std::string& sha256) {
+absl::StatusOr<std::unique_ptr<ShardInUse>> ShardStore::Find(const std::string& sha256) {
   RETURN_IF_ERROR(CheckSha256(sha256));
-  const fs::path path = PathOf(sha256);
-  if (!Has(sha256)) return NotFound("shard {} is not on this node", sha256);
+  bool checked = false;
+  std::unique_ptr<ShardInUse> found;
   {
     const std::lock_guard lock(mutex_);
-    if (checked_.contains(sha256)) return path;
+    if (!Has(sha256)) return NotFound("shard {} is not on this node", sha256);
+    ++in_use_[sha256];
+    wanted_.erase(sha256);
+    checked = checked_.contains(sha256);
   }
-  ASSIGN_OR_RETURN(const std::string actual, Sha256OfFile(path));
+  found = std::make_unique<ShardInUse>(this, sha256);
+  if (checked) return found;
+  ASSIGN_OR_RETURN(const std::string actual, Sha256OfFile(found->path()));
   if (actual != sha256) {
     std::error_code ignored;
-    fs::remove(path, ignored);
+    fs::remove(found->path(), ignored);
     return absl::DataLossError(fmt::format(
         "shard {} was damaged on this node's disk (its hash is {}) and was removed: send it again", sha256,
         actual));
   }
   const std::lock_guard lock(mutex_);
   checked_.insert(sha256);
-  return path;
+  return found;
 }
 
 absl::Status ShardStore::Drop(const std::string& sha256) {
   RETURN_IF_ERROR(CheckSha256(sha256));
+  const std::lock_guard lock(mutex_);
+  if (in_use_.contains(sha256)) return FailedPrecondition("shard {} is in use", sha256);
   std::error_code error;
   if (!fs::remove(PathOf(sha256), error)) return NotFound("shard {} is not on this node", sha256);
-  const std::lock_guard lock(mutex_);
   checked_.erase(sha256);
+  return absl::OkStatus();
+}
+
+// Whole shards, and what is left of uploads that were broken off.
+bool ShardStore::MayGo(const fs::path& file) const {
+  const std::string sha256 = file.stem().string();
+  if (!CheckSha256(sha256).ok()) return false;
+  if (file.extension() == ".part") return !uploading_.contains(sha256);
+  if (file.extension() != ".gguf" || in_use_.contains(sha256)) return false;
+  const auto wanted = wanted_.find(sha256);
+  return wanted == wanted_.end() || wanted->second < Clock::now();
+}
+
+absl::Status ShardStore::MakeRoom(const std::string& for_sha256, int64_t missing_bytes) {
+  struct Candidate {
+    fs::file_time_type used;
+    fs::path file;
+    int64_t bytes = 0;
+  };
+  std::vector<Candidate> candidates;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder_, error)) {
+    if (!MayGo(entry.path()) || entry.path().stem() == for_sha256) continue;
+    const auto bytes = entry.file_size(error);
+    if (!error)
+      candidates.push_back({entry.last_write_time(error), entry.path(), static_cast<int64_t>(bytes)});
+  }
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Candidate& a, const Candidate& b) { return a.used < b.used; });
+  int64_t found = 0;
+  size_t count = 0;
+  for (; count < candidates.size() && found < missing_bytes; ++count) found += candidates[count].bytes;
+  if (found < missing_bytes) {
+    return absl::ResourceExhaustedError(fmt::format("{} more are needed, and shards of {} are not in use",
+                                                    FormatBytes(missing_bytes), FormatBytes(found)));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    spdlog::info("letting go of {} ({}), which was not used for longest",
+                 candidates[i].file.filename().string(), FormatBytes(candidates[i].bytes));
+    fs::remove(candidates[i].file, error);
+    checked_.erase(candidates[i].file.stem().string());
+  }
   return absl::OkStatus();
 }
 
@@ -121,15 +204,17 @@ absl::StatusOr<std::unique_ptr<ShardUpload>> ShardStore::Receive(const std::stri
   if (uploading_.contains(sha256)) {
     return absl::AbortedError(fmt::format("shard {} is being sent to this node by someone else", sha256));
   }
+  if (uploading_.size() >= kMaxUploads) return absl::ResourceExhaustedError("too many shards are coming in");
   const int64_t there = ReceivedBytes(sha256);
   if (offset < 0 || offset > there || offset > bytes) {
     return absl::OutOfRangeError(fmt::format("offset {} of an upload that has {} bytes here", offset, there));
   }
   const int64_t room = FreeBytes() - ExpectedBytes() + there;
-  if (bytes > room) {
+  if (const absl::Status made = bytes > room ? MakeRoom(sha256, bytes - room) : absl::OkStatus();
+      !made.ok()) {
     return absl::ResourceExhaustedError(fmt::format(
-        "no room for a shard of {}: {} left for shards on this node{}", FormatBytes(bytes), FormatBytes(room),
-        limit_bytes_ > 0 ? fmt::format(" (limit {})", FormatBytes(limit_bytes_)) : ""));
+        "no room for a shard of {} on this node{}: {}", FormatBytes(bytes),
+        limit_bytes_ > 0 ? fmt::format(" (limit {})", FormatBytes(limit_bytes_)) : "", Message(made)));
   }
   std::unique_ptr<ShardUpload> upload(new ShardUpload(this, sha256, bytes, offset));
   const fs::path part = PartOf(sha256);
@@ -174,6 +259,7 @@ absl::Status ShardUpload::Finish() {
   RETURN_IF_ERROR(Publish(part, store_->PathOf(sha256_)));
   const std::lock_guard lock(store_->mutex_);
   store_->checked_.insert(sha256_);
+  store_->MarkWanted(sha256_);
   return absl::OkStatus();
 }
 

@@ -29,7 +29,7 @@ TEST_F(ShardStoreTest, KeepsFindsAndDrops) {
   EXPECT_TRUE(store->Has(Sha256(bytes)));
   ASSERT_EQ(store->List().size(), 1u);
   EXPECT_EQ(store->List()[0].bytes, 1000);
-  EXPECT_EQ(*ReadFile(*store->Find(Sha256(bytes))), bytes);
+  EXPECT_EQ(*ReadFile((*store->Find(Sha256(bytes)))->path()), bytes);
   EXPECT_TRUE(store->Drop(Sha256(bytes)).ok());
   EXPECT_TRUE(absl::IsNotFound(store->Find(Sha256(bytes)).status()));
   EXPECT_TRUE(absl::IsNotFound(store->Drop(Sha256(bytes))));
@@ -46,7 +46,7 @@ TEST_F(ShardStoreTest, AnUploadGoesOnFromWhereItStopped) {
   EXPECT_EQ(store->ReceivedBytes(Sha256(bytes)), 600);
   EXPECT_TRUE(absl::IsOutOfRange(Put(*store, bytes, 601)));
   EXPECT_TRUE(Put(*store, bytes, 500).ok());  // what is beyond the offset is written anew
-  EXPECT_EQ(*ReadFile(*store->Find(Sha256(bytes))), bytes);
+  EXPECT_EQ(*ReadFile((*store->Find(Sha256(bytes)))->path()), bytes);
 }
 
 TEST_F(ShardStoreTest, WrongBytesAreThrownAway) {
@@ -82,6 +82,76 @@ TEST_F(ShardStoreTest, TheLimitCountsWhatIsStillToCome) {
   ASSERT_TRUE(first.ok()) << first.status();
   EXPECT_TRUE(absl::IsResourceExhausted(store->Receive(Sha256("second"), 600, 0).status()));
   EXPECT_TRUE(store->Receive(Sha256("third"), 500, 0).ok());
+}
+
+// Three shards of 400 in 1300 bytes, "a" the first; none is waited for.
+class EvictionTest : public ShardStoreTest {
+ protected:
+  static std::string Bytes(char c) { return std::string(400, c); }
+  static std::string Hash(char c) { return Sha256(Bytes(c)); }
+  // Times on disk are coarse; what was used when must not depend on them.
+  void Age(char c, int hours) {
+    std::filesystem::last_write_time(
+        dir_.path() / (Hash(c) + ".gguf"),
+        std::filesystem::file_time_type::clock::now() - std::chrono::hours(hours));
+  }
+  void Fill() {
+    store_ = *ShardStore::Open(dir_.path(), 1300, std::chrono::seconds(0));
+    for (const char c : {'a', 'b', 'c'}) {
+      ASSERT_TRUE(Put(*store_, Bytes(c)).ok());
+      Age(c, 'd' - c);
+    }
+  }
+  std::unique_ptr<ShardStore> store_;
+};
+
+TEST_F(EvictionTest, TheOneNotUsedForLongestGoes) {
+  Fill();
+  { const auto used = store_->Find(Hash('a')); }  // now
+  ASSERT_TRUE(Put(*store_, Bytes('d')).ok());
+  EXPECT_TRUE(store_->Has(Hash('a')));
+  EXPECT_FALSE(store_->Has(Hash('b')));
+  EXPECT_TRUE(store_->Has(Hash('c')));
+}
+
+TEST_F(EvictionTest, OneInUseNeverGoes) {
+  Fill();
+  const auto a = store_->Find(Hash('a'));
+  EXPECT_TRUE(absl::IsFailedPrecondition(store_->Drop(Hash('a'))));
+  ASSERT_TRUE(Put(*store_, Bytes('d')).ok());
+  EXPECT_TRUE(store_->Has(Hash('a')));
+  Age('c', 5);
+  const auto c = store_->Find(Hash('c')), d = store_->Find(Hash('d'));
+  const absl::Status full = Put(*store_, Bytes('e'));
+  EXPECT_TRUE(absl::IsResourceExhausted(full));
+  EXPECT_EQ(store_->List().size(), 3u);
+}
+
+TEST_F(EvictionTest, NoneGoesWhereThatIsNotEnough) {
+  Fill();
+  const auto a = store_->Find(Hash('a'));
+  EXPECT_TRUE(absl::IsResourceExhausted(store_->Receive(Sha256("x"), 1000, 0).status()));
+  EXPECT_EQ(store_->List().size(), 3u);
+}
+
+TEST_F(EvictionTest, OneThatWasJustAskedForStays) {
+  Fill();
+  store_ = *ShardStore::Open(dir_.path(), 1300, std::chrono::minutes(1));
+  EXPECT_TRUE(store_->Want(Hash('a')));
+  ASSERT_TRUE(Put(*store_, Bytes('d')).ok());
+  EXPECT_TRUE(store_->Has(Hash('a')));
+  EXPECT_FALSE(store_->Has(Hash('b')));
+}
+
+TEST_F(EvictionTest, WhatABrokenUploadLeftGoesToo) {
+  store_ = *ShardStore::Open(dir_.path(), 1300, std::chrono::seconds(0));
+  {
+    auto upload = store_->Receive(Sha256("never"), 1000, 0);
+    ASSERT_TRUE((*upload)->Add(std::string(900, 'n')).ok());
+  }
+  ASSERT_TRUE(Put(*store_, Bytes('a')).ok());
+  ASSERT_TRUE(Put(*store_, Bytes('b')).ok());
+  EXPECT_EQ(store_->ReceivedBytes(Sha256("never")), 0);
 }
 
 TEST_F(ShardStoreTest, NamesThatAreNoHashesAreRefused) {

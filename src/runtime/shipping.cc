@@ -22,8 +22,8 @@ namespace {
 // To one server, one shard after the other.
 absl::Status ShipTo(const std::string& server, const std::string& address,
                     const std::vector<const PlanStage*>& stages, const std::filesystem::path& shards,
-                    double connect_timeout_s, const ShipProgress& progress) {
-  auto client = NodeClient::Connect(address, connect_timeout_s);
+                    const CoordinatorOptions& options, const ShipProgress& progress) {
+  auto client = NodeClient::Connect(address, options.connect_timeout_s, {options.credentials, server});
   absl::Status status = client.status();
   for (size_t i = 0; i < stages.size() && status.ok(); ++i) {
     status = (*client)->SendShard(ShardPath(shards, *stages[i]), stages[i]->shard, progress).status();
@@ -48,8 +48,8 @@ absl::Status ShipShards(const Plan& plan, const Cluster& cluster, const std::fil
         if (options.on_ship && !options.on_ship(server, done, total)) stop = true;
         return !stop && !Interrupted();
       };
-      const absl::Status status = ShipTo(server, cluster.AddressFrom(kUser, server), stages, shards,
-                                         options.connect_timeout_s, progress);
+      const absl::Status status =
+          ShipTo(server, cluster.AddressFrom(kUser, server), stages, shards, options, progress);
       const std::lock_guard lock(mutex);
       if (!status.ok() && result.ok()) result = status;
       if (!status.ok()) stop = true;

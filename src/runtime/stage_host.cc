@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "base/units.h"
 #include "engine/stage.h"
+#include "engine/stage_memory.h"
 #include "runtime/machine.h"
 #include "runtime/rpc.h"
 
@@ -12,6 +13,7 @@ namespace dilemma {
 namespace {
 
 constexpr int64_t kMaxContext = 1 << 20, kMaxBatch = 8192;
+constexpr int64_t kMaxBytes = int64_t{1} << 50;  // sums of a few do not overflow
 constexpr int kMaxSequences = 1024, kMaxStages = 256, kMaxThreads = 1024;
 
 // The next stage is on the same node.
@@ -41,9 +43,10 @@ absl::Status Check(const v1::OpenStage& open) {
   const bool good = open.context() >= 1 && open.context() <= kMaxContext && open.sequences() >= 1 &&
                     open.sequences() <= kMaxSequences && open.max_batch() >= 1 &&
                     open.max_batch() <= kMaxBatch && open.threads() >= 0 && open.threads() <= kMaxThreads &&
-                    open.prefill_chunk() >= 1 && open.buffer_bytes() >= 0 && open.kv_bytes() >= 0 &&
-                    open.peer_timeout_s() > 0 && open.peer_timeout_s() <= 3600 &&
-                    v1::WireType_IsValid(open.wire());
+                    open.prefill_chunk() >= 1 && open.prefill_chunk() <= kMaxBatch &&
+                    open.buffer_bytes() >= 0 && open.buffer_bytes() <= kMaxBytes && open.kv_bytes() >= 0 &&
+                    open.kv_bytes() <= kMaxBytes && open.peer_timeout_s() > 0 &&
+                    open.peer_timeout_s() <= 3600 && v1::WireType_IsValid(open.wire());
   if (!good) {
     return InvalidArgument("stage {} cannot be opened with context {}, {} sequences and batches of {}",
                            open.stage(), open.context(), open.sequences(), open.max_batch());
@@ -100,21 +103,24 @@ absl::Status StageHost::Session::Handle(const v1::StageCommand& command) {
 absl::Status StageHost::Session::Open(const v1::OpenStage& open) {
   RETURN_IF_ERROR(Check(open));
   const std::lock_guard loading(host_->loading_);
-  ASSIGN_OR_RETURN(const auto path, host_->store_->Find(open.sha256()));
+  ASSIGN_OR_RETURN(shard_, host_->store_->Find(open.sha256()));
   std::error_code error;
-  const auto file_bytes = static_cast<int64_t>(std::filesystem::file_size(path, error));
+  const auto file_bytes = static_cast<int64_t>(std::filesystem::file_size(shard_->path(), error));
+  const OpenStageOptions options = OptionsOf(open, host_->options_);
+  ASSIGN_OR_RETURN(const StageMemory needs, MeasureStage(shard_->path(), options.stage));
   const std::string what = fmt::format("stage {}", open.stage());
   const auto claim = [&](int64_t weights, int64_t kv, int64_t buffers) {
     return claim_.Set(weights + kv + buffers, what,
                       fmt::format("weights {}, KV cache {}, buffers {}", FormatBytes(weights),
                                   FormatBytes(kv), FormatBytes(buffers)));
   };
-  RETURN_IF_ERROR(claim(file_bytes, open.kv_bytes(), open.buffer_bytes()));  // before anything is loaded
+  // Before anything is loaded; what the coordinator expects may be wrong.
+  RETURN_IF_ERROR(claim(file_bytes, std::max(needs.kv_bytes, open.kv_bytes()),
+                        std::max(needs.output_bytes, open.buffer_bytes())));
 
   ReleaseFreeMemory();
   const int64_t before = ResidentBytes();
-  const OpenStageOptions options = OptionsOf(open, host_->options_);
-  ASSIGN_OR_RETURN(auto engine_stage, Stage::Load(path, options.stage));
+  ASSIGN_OR_RETURN(auto engine_stage, Stage::Load(shard_->path(), options.stage));
   RETURN_IF_ERROR(claim(engine_stage->weight_bytes(), engine_stage->kv_bytes(), open.buffer_bytes()));
   ASSIGN_OR_RETURN(auto stage, OpenStage::Open(std::move(engine_stage), options, sink_));
   ReleaseFreeMemory();
@@ -157,6 +163,7 @@ absl::Status StageHost::Session::Connect(const v1::ConnectStage& connect) {
     PeerOptions peer;
     peer.server = connect.server();
     peer.address = connect.address();
+    peer.credentials = host_->options_.credentials;
     peer.session = id_;
     peer.stage = next;
     peer.timeout_s = peer_timeout_s_;

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "runtime/credentials.h"
 #include "runtime/dilemma.pb.h"
 #include "runtime/memory_ledger.h"
 #include "runtime/open_stage.h"
@@ -21,6 +22,7 @@ struct StageHostOptions {
   std::string node;
   int threads = 1;
   double slowdown = 1;
+  std::shared_ptr<const Credentials> credentials;  // for the next stages
 };
 
 // Thread-safe. Outlives its sessions.
@@ -44,6 +46,7 @@ class StageHost {
     StageHost* const host_;
     const EventSink sink_;
     MemoryClaim claim_;
+    std::unique_ptr<ShardInUse> shard_;
     std::string id_;
     uint32_t index_ = 0;
     double peer_timeout_s_ = 0;

@@ -17,9 +17,10 @@ constexpr int kClockReadings = 5;
 
 absl::StatusOr<std::unique_ptr<StageLine>> StageLine::Connect(const LineOptions& options, Listener listener) {
   std::unique_ptr<StageLine> line(new StageLine(options, std::move(listener)));
-  line->channel_ = MakeChannel(options.address, options.peer_timeout_s);
-  const absl::Status connected = WaitConnected(*line->channel_, options.address, options.connect_timeout_s);
-  if (!connected.ok()) return Annotate(connected, fmt::format("server '{}'", options.server));
+  auto channel = Dial({options.server, options.address, options.credentials}, options.connect_timeout_s,
+                      options.peer_timeout_s);
+  if (!channel.ok()) return Annotate(channel.status(), fmt::format("server '{}'", options.server));
+  line->channel_ = *std::move(channel);
   line->node_ = v1::Node::NewStub(line->channel_);
   line->stream_ = line->node_->RunStage(&line->context_);
   line->thread_ = std::thread([line = line.get()] { line->Listen(); });

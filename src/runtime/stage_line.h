@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "runtime/credentials.h"
 #include "runtime/dilemma.grpc.pb.h"
 
 namespace dilemma {
@@ -18,6 +19,7 @@ namespace dilemma {
 struct LineOptions {
   std::string server;  // for errors
   std::string address;
+  std::shared_ptr<const Credentials> credentials;
   double connect_timeout_s = 5;
   double peer_timeout_s = 5;
 };

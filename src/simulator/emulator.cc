@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/status.h"
+#include "certs/cert_folder.h"
 #include "simulator/child_process.h"
 
 namespace dilemma {
@@ -44,6 +45,7 @@ class ProcessCluster : public EmulatedCluster {
 
   absl::Status StartAll() {
     ASSIGN_OR_RETURN(loop_, LinkLoop::Start());
+    if (!options_.insecure) RETURN_IF_ERROR(MakeCerts());
     for (size_t i = 0; i < servers_.size(); ++i) RETURN_IF_ERROR(Launch(i, "127.0.0.1:0"));
     for (size_t i = 0; i < servers_.size(); ++i) RETURN_IF_ERROR(WaitForAddress(i));
     return JoinLinks();
@@ -85,6 +87,20 @@ class ProcessCluster : public EmulatedCluster {
   }
 
  private:
+  fs::path Certs() const { return options_.work_dir / "certs"; }
+
+  absl::Status MakeCerts() {
+    CertFolderOptions certs;
+    certs.cluster = cluster_.name;
+    certs.parties.push_back({std::string(kUser), Role::kCoordinator});
+    for (const Server& server : cluster_.servers) certs.parties.push_back({server.name, Role::kServer});
+    std::error_code error;
+    fs::remove_all(Certs(), error);  // of an earlier cluster in the same folder
+    RETURN_IF_ERROR(MakeCertFolder(Certs(), certs).status());
+    cluster_.certs = fs::absolute(Certs() / kUser);
+    return absl::OkStatus();
+  }
+
   absl::StatusOr<size_t> Find(std::string_view server) const {
     const int index = cluster_.IndexOf(server);
     if (index < 0) return NotFound("the emulated cluster has no server '{}'", server);
@@ -117,6 +133,11 @@ class ProcessCluster : public EmulatedCluster {
                                         fmt::format("{}", std::max(1, server.threads)),
                                         "--slowdown",
                                         fmt::format("{}", server.emulated_slowdown)};
+    if (options_.insecure) {
+      command.push_back("--insecure");
+    } else {
+      command.insert(command.end(), {"--certs", (Certs() / server.name).string()});
+    }
     if (server.memory_bytes)
       command.insert(command.end(), {"--memory", fmt::format("{} B", *server.memory_bytes)});
     if (server.disk_bytes) command.insert(command.end(), {"--disk", fmt::format("{} B", *server.disk_bytes)});

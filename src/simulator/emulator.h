@@ -17,22 +17,23 @@ namespace dilemma {
 
 struct EmulatorOptions {
   std::filesystem::path binary;             // of `dilemma`
-  std::filesystem::path work_dir;           // gets <server>/store and <server>/log; kept
+  std::filesystem::path work_dir;           // gets <server>/store, <server>/log and certs; kept
   double start_timeout_s = 20;              // for all nodes to listen
   std::vector<std::string> node_arguments;  // further ones for every node
+  bool insecure = false;                    // plain text, without certificates
 };
 
 // Starts, for every server: `<binary> node --name NAME --listen 127.0.0.1:0 --store DIR --threads N
-// --slowdown K [--memory BYTES --disk BYTES]` ("4096 B"), and reads "listening on 127.0.0.1:PORT" from its
-// standard output. The processes end with this one, however it ends, and with Stop. Thread-safe.
+// --slowdown K --certs DIR [--memory BYTES --disk BYTES]` ("4096 B"), and reads "listening on 127.0.0.1:PORT"
+// from its standard output. The processes end with this one, however it ends, and with Stop. Thread-safe.
 class EmulatedCluster {
  public:
   static absl::StatusOr<std::unique_ptr<EmulatedCluster>> Start(const Cluster& cluster,
                                                                 const EmulatorOptions& options);
   virtual ~EmulatedCluster() = default;
 
-  // The cluster with the nodes' addresses, and `via` of every ordered pair (from "user" as well) at its
-  // proxy.
+  // The cluster with the nodes' addresses, the folder of the user's certificates (made for this cluster), and
+  // `via` of every ordered pair (from "user" as well) at its proxy.
   virtual const Cluster& cluster() const = 0;
 
   // Trouble, on purpose. NotFound for a server or pair that is not there.

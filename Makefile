@@ -2,7 +2,7 @@
 # make test   the same set-up, then the tests
 SHELL := /bin/bash
 BUILD := build
-.PHONY: all setup build model demo test asan tsan format check-format tidy clean
+.PHONY: all setup build model demo test asan tsan fuzz format check-format tidy clean
 
 all: build
 
@@ -26,6 +26,12 @@ test: build model
 asan tsan: model
 	@cmake --preset $@ > /dev/null && cmake --build --preset $@ && ctest --preset $@
 
+# libFuzzer under ASan+UBSan on everything we decode, SECONDS each.
+SECONDS := 60
+fuzz:
+	@scripts/setup.sh third_party/apt-packages-fuzz.txt
+	@cmake --preset fuzz > /dev/null && cmake --build build-fuzz --target fuzzers && scripts/fuzz.sh build-fuzz $(SECONDS)
+
 SOURCES = $(shell git ls-files '*.cc' '*.h')
 format:
 	@clang-format -i $(SOURCES)
@@ -35,4 +41,4 @@ tidy: build
 	@clang-tidy -quiet -p $(BUILD) $(filter %.cc,$(SOURCES))
 
 clean:
-	@rm -rf build build-asan build-tsan
+	@rm -rf build build-asan build-tsan build-fuzz

@@ -70,5 +70,22 @@ TEST(ClusterTest, ErrorsNameLineFieldAndRemedy) {
   EXPECT_THAT(ErrorOf("[[server]]\nname=\"user\"\n"), HasSubstr("requests come from"));
 }
 
+// Found by fuzzing: the parser asserted.
+TEST(ClusterTest, AHeaderThatIsNoNameIsAnError) {
+  const auto cluster = ParseCluster("[[|ink]]\n", "lab.toml");
+  EXPECT_EQ(cluster.status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+// Found by review: quotes and backslashes in values were written as they were.
+TEST(ClusterTest, TextIsEscapedWhenWritten) {
+  const auto cluster =
+      ParseCluster("name = 'a\"b\\'\ncerts = '/x/\"y'\n[[server]]\nname = \"a\"\n", "lab.toml");
+  ASSERT_TRUE(cluster.ok()) << cluster.status();
+  const auto again = ParseCluster(ClusterToToml(*cluster), "again.toml");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->name, cluster->name);
+  EXPECT_EQ(again->certs, cluster->certs);
+}
+
 }  // namespace
 }  // namespace dilemma

@@ -16,3 +16,15 @@ function(dilemma_web_assets result)
     COMMENT "Embedding web/" VERBATIM)
   set(${result} ${out} PARENT_SCOPE)
 endfunction()
+
+# web/live.html, the page of `dilemma serve`.
+function(dilemma_live_page result)
+  set(page ${CMAKE_SOURCE_DIR}/web/live.html)
+  set(out ${CMAKE_BINARY_DIR}/live_page.cc)
+  add_custom_command(OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DOUT=${out} -DNAMESPACE=dilemma "-DFUNCTIONS=LivePage=${page}"
+            -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${CMAKE_SOURCE_DIR}/cmake/embed.cmake ${page}
+    COMMENT "Embedding web/live.html" VERBATIM)
+  set(${result} ${out} PARENT_SCOPE)
+endfunction()

@@ -55,6 +55,7 @@ void AddProfile(Program& program);
 void AddPlan(Program& program);
 void AddQuantize(Program& program);
 void AddRun(Program& program);
+void AddServe(Program& program);
 void AddEmulate(Program& program);
 void AddDemo(Program& program);
 void AddReport(Program& program);

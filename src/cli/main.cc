@@ -28,6 +28,7 @@ int Main(int argc, char** argv) {
   AddPlan(program);
   AddQuantize(program);
   AddRun(program);
+  AddServe(program);
   AddReport(program);
   AddEval(program);
   AddSensitivity(program);

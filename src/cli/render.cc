@@ -46,25 +46,6 @@ std::string UnitRange(const ModelInfo& model, int first_unit, int last_unit) {
   return out;
 }
 
-std::string TypeSummary(const std::vector<TypeMix>& types) {
-  std::vector<std::pair<std::string, int>> counts;
-  for (const TypeMix& mix : types) {
-    const std::string text = mix.ToString();
-    const auto it =
-        std::find_if(counts.begin(), counts.end(), [&](const auto& c) { return c.first == text; });
-    if (it == counts.end()) {
-      counts.emplace_back(text, 1);
-    } else {
-      ++it->second;
-    }
-  }
-  if (counts.size() == 1) return counts[0].first;
-  std::string out;
-  for (const auto& [text, count] : counts)
-    out += fmt::format("{}{} x{}", out.empty() ? "" : ", ", text, count);
-  return out;
-}
-
 std::string RenderCluster(const Cluster& cluster) {
   Table table({"server", ">memory", ">compute", "links (one way)"});
   for (const Server& server : cluster.servers) {

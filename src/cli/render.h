@@ -8,6 +8,7 @@
 #include "cluster/profile.h"
 #include "model/model.h"
 #include "plan/plan.h"
+#include "plan/stage_labels.h"
 #include "runtime/coordinator.h"
 
 namespace dilemma::cli {
@@ -27,7 +28,5 @@ std::string RenderMeasured(const Plan& plan, const GenerateResult& result, doubl
 
 // "embedding + layers 0-9", "layer 3", "layers 12-29 + head".
 std::string UnitRange(const ModelInfo& model, int first_unit, int last_unit);
-// "q5_0 x7, q4_0 x3" in order of first use; one type alone without a count.
-std::string TypeSummary(const std::vector<TypeMix>& types);
 
 }  // namespace dilemma::cli

@@ -7,6 +7,7 @@
 #include "base/interrupt.h"
 #include "base/statistics.h"
 #include "base/units.h"
+#include "base/utf8.h"
 #include "quantizer/shard_writer.h"
 #include "quantizer/weight_loss.h"
 
@@ -20,17 +21,6 @@ fs::path QualityCache(const std::string& model_sha256, const std::vector<std::st
   std::string key = model_sha256;
   for (const std::string& type : types) key += " " + type;
   return CacheDir() / "quality" / (Sha256(key).substr(0, 24) + ".json");
-}
-
-// Bytes of `text` that are whole UTF-8 characters.
-size_t WholeCharacters(const std::string& text) {
-  size_t start = text.size();
-  while (start > 0 && text.size() - start < 3 && (static_cast<unsigned char>(text[start - 1]) & 0xC0) == 0x80)
-    --start;
-  if (start == 0) return text.size();
-  const auto lead = static_cast<unsigned char>(text[start - 1]);
-  const size_t need = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-  return text.size() - (start - 1) >= need ? text.size() : start - 1;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "base/interrupt.h"
 #include "base/status.h"
+#include "runtime/batch_meter.h"
 #include "runtime/machine.h"
 #include "runtime/ring.h"
 #include "runtime/shipping.h"
@@ -30,6 +31,13 @@ v1::Logits ToWire(WantLogits want) {
       return v1::LOGITS_ALL;
   }
   return v1::LOGITS_NONE;
+}
+
+TokenLogprobs LogprobsOf(const v1::SampledToken& token) {
+  TokenLogprobs logprobs = {token.token(), token.logprob(), {}};
+  const int count = std::min(token.top_tokens_size(), token.top_logprobs_size());
+  for (int i = 0; i < count; ++i) logprobs.top.emplace_back(token.top_tokens(i), token.top_logprobs(i));
+  return logprobs;
 }
 
 // One request under way. Guarded by the coordinator's mutex.
@@ -84,7 +92,7 @@ class RingCoordinator : public Coordinator {
     const auto [id, call] = Register(static_cast<int64_t>(request.prompt.size()));
     ring_->Submit(Message(id, request));
     GenerateResult result;
-    const absl::Status ended = Follow(id, *call, on_token, start_ns, &result);
+    const absl::Status ended = Follow(id, *call, request, on_token, start_ns, &result);
     const std::lock_guard lock(mutex_);
     result.stages = call->times.Summary();
     result.logits = std::move(call->logits);
@@ -123,6 +131,9 @@ class RingCoordinator : public Coordinator {
     if (request.want_logits == WantLogits::kAll && !options_.all_logits) {
       return InvalidArgument("logits of all positions need CoordinatorOptions::all_logits");
     }
+    if (request.top_logprobs < kNoLogprobs || request.top_logprobs > kMaxTopLogprobs) {
+      return InvalidArgument("top_logprobs is {}: at most {}", request.top_logprobs, kMaxTopLogprobs);
+    }
     return absl::OkStatus();
   }
 
@@ -137,6 +148,7 @@ class RingCoordinator : public Coordinator {
     options.set_top_k(request.sampling.top_k);
     options.set_seed(request.sampling.seed);
     options.set_logits(ToWire(request.want_logits));
+    options.set_logprobs(request.top_logprobs + 1);
     return message;
   }
 
@@ -151,15 +163,18 @@ class RingCoordinator : public Coordinator {
   }
 
   // Takes what arrives until the request is over.
-  absl::Status Follow(uint64_t id, Call& call, const OnToken& on_token, int64_t start_ns,
-                      GenerateResult* result) {
+  absl::Status Follow(uint64_t id, Call& call, const GenerateRequest& request, const OnToken& on_token,
+                      int64_t start_ns, GenerateResult* result) {
+    const bool heed = options_.heed_interrupts;
     bool cancelled = false;
     int64_t last_ns = start_ns;
     bool first = true;
     while (true) {
       ASSIGN_OR_RETURN(const auto arrival, WaitForArrival(call));
       if (!arrival.has_value()) {
-        if (Interrupted() && !std::exchange(cancelled, true)) ring_->Cancel(id);
+        const bool unwanted =
+            (heed && Interrupted()) || (request.still_wanted && !cancelled && !request.still_wanted());
+        if (unwanted && !std::exchange(cancelled, true)) ring_->Cancel(id);
         continue;
       }
       const v1::SampledToken& token = arrival->token;
@@ -171,6 +186,9 @@ class RingCoordinator : public Coordinator {
         result->token_s.push_back(since_s);
       }
       last_ns = arrival->ns;
+      if (request.top_logprobs >= 0 && request.on_logprobs && !cancelled) {
+        request.on_logprobs(LogprobsOf(token));
+      }
       if (token.finish() != v1::FINISH_END) {
         result->tokens.push_back(token.token());
         if (on_token && !cancelled && !on_token(token.token())) {
@@ -204,6 +222,10 @@ class RingCoordinator : public Coordinator {
 
   void OnTokens(const v1::TokensEvent& event) {
     const int64_t now = MonotonicNanos();
+    if (options_.on_batch) {
+      if (!meter_.has_value()) meter_.emplace(ring_->servers(), ring_->clock_offset_ns());
+      options_.on_batch(meter_->Measure(event));
+    }
     const std::lock_guard lock(mutex_);
     last_event_ns_ = now;
     for (const v1::BatchRun& run : event.runs()) {
@@ -242,6 +264,8 @@ class RingCoordinator : public Coordinator {
   uint64_t next_id_ = 1;
   int64_t last_event_ns_ = 0;
   absl::Status failure_;
+
+  std::optional<BatchMeter> meter_;  // of the thread that brings tokens
 
   std::unique_ptr<Ring> ring_;  // last: its threads use what is above
 };

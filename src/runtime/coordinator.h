@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -24,6 +25,21 @@ namespace dilemma {
 // false cancels.
 using ShipReport = std::function<bool(std::string_view server, int64_t done, int64_t total)>;
 
+// What one batch cost on its way through the ring. Seconds.
+struct BatchStats {
+  struct Stage {
+    std::string server;
+    double queue_s = 0;      // between arrival and start, and from end to sending
+    double compute_s = 0;    // in the stage
+    double wire_s = 0;       // into this stage from the one before (first stage: a token's way back; 0: none)
+    int64_t sent_bytes = 0;  // to the next stage (last stage: the tokens' way back)
+  };
+  int64_t decode_rows = 0;  // one for each user that was decoding
+  int64_t prompt_rows = 0;
+  int64_t tokens = 0;         // sampled
+  std::vector<Stage> stages;  // in order of execution
+};
+
 struct CoordinatorOptions {
   double connect_timeout_s = 5;
   double open_timeout_s = 120;      // of loading a shard
@@ -32,8 +48,11 @@ struct CoordinatorOptions {
   int64_t prefill_chunk = 64;       // tokens a pass
   bool all_logits = false;          // stages are opened such that WantLogits::kAll is possible (more memory)
   std::vector<int32_t> end_tokens;  // end generation: Tokenizer::EndOfGenerationTokens()
+  bool heed_interrupts = true;      // Ctrl-C stops every generation; false: the caller sees to it
   ShipReport on_ship;
   std::shared_ptr<const Credentials> credentials;  // null: those that the cluster names
+  // Called from a thread of the coordinator's after every batch, one at a time; must not block.
+  std::function<void(const BatchStats& batch)> on_batch;
 };
 
 enum class WantLogits {
@@ -42,11 +61,27 @@ enum class WantLogits {
   kAll,      // of the prompt's positions as well
 };
 
+// Log-probabilities at one sampled token: of the model's own distribution (temperature 1, no top_p), natural
+// logarithm. Computed by the last stage: no logits travel.
+struct TokenLogprobs {
+  int32_t token = 0;
+  float logprob = 0;
+  std::vector<std::pair<int32_t, float>> top;  // the most likely tokens, likeliest first
+};
+
+inline constexpr int kNoLogprobs = -1;
+inline constexpr int kMaxTopLogprobs = 20;
+
 struct GenerateRequest {
   std::vector<int32_t> prompt;  // tokens; at least one
   int64_t max_tokens = 64;
   SamplingOptions sampling;
   WantLogits want_logits = WantLogits::kNone;
+  int top_logprobs = kNoLogprobs;  // 0 to kMaxTopLogprobs: on_logprobs is called, with this many of `top`
+  // Called before OnToken with the same token, and for an end token too.
+  std::function<void(const TokenLogprobs& logprobs)> on_logprobs;
+  // Asked every now and then while no token comes; false stops the generation (kCancelled).
+  std::function<bool()> still_wanted;
 };
 
 enum class FinishReason { kEnd, kLength };  // an end token came (it is not part of the tokens); max_tokens

@@ -19,6 +19,7 @@ SchedulerOptions SchedulerFor(const OpenStageOptions& options) {
   result.max_batch = options.stage.max_batch;
   result.prefill_chunk = options.prefill_chunk;
   result.prefill_window = options.stages + 1;
+  result.groups = options.stages + 1;  // one for every stage to work on, and one on the wires
   return result;
 }
 
@@ -165,7 +166,9 @@ absl::Status OpenStage::Forward(Work& work, std::span<const float> hidden) {
   v1::Batch& batch = *message.mutable_batch();
   batch = std::move(work.batch);
   EncodeHidden(hidden, options_.wire, batch.mutable_hidden());
-  batch.mutable_stamps()->rbegin()->set_sent_ns(MonotonicNanos());
+  v1::StageStamp& stamp = *batch.mutable_stamps()->rbegin();
+  stamp.set_sent_bytes(static_cast<int64_t>(message.ByteSizeLong()));
+  stamp.set_sent_ns(MonotonicNanos());
   return Send(message);
 }
 
@@ -175,8 +178,14 @@ absl::Status OpenStage::SendTokens(Work& work, std::span<const float> logits) {
   v1::PassMessage message;
   v1::BatchReturn& back = *message.mutable_batch_return();
   back.set_batch(work.batch.number());
-  back.mutable_tokens()->Assign(made.tokens.begin(), made.tokens.end());
+  for (const v1::SampledToken& token : made.tokens) {  // logprobs are for the coordinator
+    v1::SampledToken* told = back.add_tokens();
+    told->set_request(token.request());
+    told->set_token(token.token());
+    told->set_finish(token.finish());
+  }
   v1::StageStamp& stamp = *work.batch.mutable_stamps()->rbegin();
+  stamp.set_sent_bytes(static_cast<int64_t>(message.ByteSizeLong()));
   stamp.set_sent_ns(MonotonicNanos());
   const absl::Status sent = Send(message);
 

@@ -61,6 +61,7 @@ void Scheduler::Cancel(uint64_t request, int64_t now_ns) {
 
 void Scheduler::Return(const v1::BatchReturn& back, int64_t now_ns) {
   prompt_batches_.erase(back.batch());
+  decode_batches_.erase(back.batch());
   for (const v1::SampledToken& sampled : back.tokens()) {
     const auto it = active_.find(sampled.request());
     if (it == active_.end()) continue;  // cancelled meanwhile
@@ -78,34 +79,51 @@ void Scheduler::Return(const v1::BatchReturn& back, int64_t now_ns) {
 
 const Scheduler::Request* Scheduler::NextPrompt() const {
   if (static_cast<int>(prompt_batches_.size()) >= options_.prefill_window) return nullptr;
-  // The prompt that is least far along goes first: a short one overtakes a long one.
+  // The prompt whose turn is longest ago: a short one overtakes a long one, and a long one gets its share.
   const Request* best = nullptr;
   for (const auto& [id, request] : active_) {
-    if (request.InPrompt() && (best == nullptr || request.position < best->position)) best = &request;
+    if (request.InPrompt() && (best == nullptr || request.last_batch < best->last_batch)) best = &request;
   }
   return best;
 }
 
-bool Scheduler::Ready() const {
-  if (!cancelled_.empty() || NextPrompt() != nullptr) return true;
+size_t Scheduler::GroupRows() const {
+  const auto decoding = static_cast<size_t>(std::count_if(
+      active_.begin(), active_.end(), [](const auto& entry) { return !entry.second.InPrompt(); }));
+  const auto groups = static_cast<size_t>(std::max(1, options_.groups));
+  return std::min(static_cast<size_t>(options_.max_batch), (decoding + groups - 1) / groups);
+}
+
+bool Scheduler::MayDecode() const {
+  if (static_cast<int>(decode_batches_.size()) >= std::max(1, options_.groups)) return false;
   return std::any_of(active_.begin(), active_.end(),
                      [](const auto& entry) { return entry.second.has_token; });
 }
 
+bool Scheduler::Ready() const { return !cancelled_.empty() || NextPrompt() != nullptr || MayDecode(); }
+
 void Scheduler::AddDecodes(ScheduledBatch* work) {
+  std::vector<Request*> ready;
   for (auto& [id, request] : active_) {
-    if (!request.has_token || static_cast<int64_t>(work->tokens.size()) >= options_.max_batch) continue;
+    if (request.has_token) ready.push_back(&request);
+  }
+  if (ready.empty()) return;
+  std::stable_sort(ready.begin(), ready.end(),
+                   [](const Request* a, const Request* b) { return a->ready_ns < b->ready_ns; });
+  ready.resize(std::min(ready.size(), GroupRows()));
+  for (Request* request : ready) {
     v1::BatchRun* run = work->batch.add_runs();
-    run->set_request(id);
-    run->set_slot(request.slot);
-    run->set_position(request.position);
+    run->set_request(request->submitted.request());
+    run->set_slot(request->slot);
+    run->set_position(request->position);
     run->set_rows(1);
     run->set_sample(true);
-    work->tokens.push_back(request.token);
-    work->ready_ns = std::min(work->ready_ns, request.ready_ns);
-    request.has_token = false;
-    ++request.position;
+    work->tokens.push_back(request->token);
+    work->ready_ns = std::min(work->ready_ns, request->ready_ns);
+    request->has_token = false;
+    ++request->position;
   }
+  decode_batches_.insert(work->batch.number());
 }
 
 void Scheduler::AddPrompt(ScheduledBatch* work) {
@@ -126,6 +144,7 @@ void Scheduler::AddPrompt(ScheduledBatch* work) {
   work->tokens.insert(work->tokens.end(), begin, begin + rows);
   work->ready_ns = std::min(work->ready_ns, request.ready_ns);
   request.position += static_cast<uint32_t>(rows);
+  request.last_batch = work->batch.number();
   prompt_batches_.insert(work->batch.number());
 }
 
@@ -140,7 +159,7 @@ ScheduledBatch Scheduler::Next() {
     work.ready_ns = std::min(work.ready_ns, when_ns);
   }
   cancelled_.clear();
-  AddDecodes(&work);
+  if (MayDecode() || NextPrompt() != nullptr) AddDecodes(&work);  // with a prompt's chunk they cost no pass
   AddPrompt(&work);
   return work;
 }

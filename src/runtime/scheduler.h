@@ -1,6 +1,10 @@
-// What the first stage runs next. Requests get a slot in the order they came; in each batch goes one row of
-// every request whose last token is back, and a chunk of one prompt, so that prompts move through the stages
-// like goods on a belt and nobody waits for a long one to end.
+// What the first stage runs next. Requests get a slot in the order they came.
+//
+// Users that decode go round in groups, so that every stage has one to work on: with all of them in one batch
+// the other stages would stand still. A group is one batch: at most ceil(users / groups) rows, at most
+// `groups` of them on their way; whose token came back first goes first. A chunk of one prompt may ride
+// along: prompts take turns chunk by chunk, move through the stages like goods on a belt, and nobody waits
+// for a long one to end.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +24,7 @@ struct SchedulerOptions {
   int64_t max_batch = 512;     // rows
   int64_t prefill_chunk = 64;  // rows of one prompt in a batch
   int prefill_window = 2;      // batches with prompt rows on their way at once
+  int groups = 1;              // batches with decoding rows on their way at once
 };
 
 struct ScheduledBatch {
@@ -51,6 +56,7 @@ class Scheduler {
     bool has_token = false;  // the prompt is through, and this token is to go in next
     int32_t token = 0;
     int64_t ready_ns = 0;
+    uint64_t last_batch = 0;  // number of the last one it was in
     bool InPrompt() const { return static_cast<int>(position) < submitted.prompt_size(); }
   };
 
@@ -58,13 +64,15 @@ class Scheduler {
   void AddDecodes(ScheduledBatch* work);
   void AddPrompt(ScheduledBatch* work);
   const Request* NextPrompt() const;  // nullptr: none may start now
+  bool MayDecode() const;             // somebody's token is back, and a group may set out
+  size_t GroupRows() const;
 
   const SchedulerOptions options_;
   std::deque<Request> waiting_;
   std::map<uint64_t, Request> active_;  // by request: the order they were submitted in
   std::set<uint32_t> free_slots_;
-  std::map<uint64_t, int64_t> cancelled_;  // to be told to the last stage: request -> when
-  std::set<uint64_t> prompt_batches_;      // on their way
+  std::map<uint64_t, int64_t> cancelled_;               // to be told to the last stage: request -> when
+  std::set<uint64_t> prompt_batches_, decode_batches_;  // on their way
   uint64_t next_number_ = 1;
 };
 

@@ -90,6 +90,63 @@ TEST(SchedulerTest, AShortPromptOvertakesALongOne) {
   EXPECT_EQ(scheduler.Next().batch.runs(0).request(), 2u);
 }
 
+// All of them decode, and their tokens are back.
+Scheduler Decoding(uint64_t users, int groups) {
+  Scheduler scheduler({.slots = static_cast<int>(users),
+                       .context = 64,
+                       .max_batch = 64,
+                       .prefill_chunk = 4,
+                       .prefill_window = 100,
+                       .groups = groups});
+  for (uint64_t id = 1; id <= users; ++id) EXPECT_TRUE(scheduler.Submit(Request(id, 1), 0).ok());
+  for (uint64_t id = 1; id <= users; ++id) {
+    scheduler.Return(Back(scheduler.Next().batch.number(), id, 5), static_cast<int64_t>(100 - id));
+  }
+  return scheduler;
+}
+
+TEST(SchedulerTest, UsersThatDecodeGoRoundInGroups) {
+  Scheduler scheduler = Decoding(8, 3);
+  std::vector<int> rows;
+  while (scheduler.Ready()) rows.push_back(scheduler.Next().batch.runs_size());
+  EXPECT_EQ(rows, (std::vector<int>{3, 3, 2}));
+}
+
+TEST(SchedulerTest, NoMoreGroupsThanAreAskedForAreOnTheirWay) {
+  Scheduler scheduler = Decoding(8, 2);
+  const uint64_t first = scheduler.Next().batch.number();
+  scheduler.Next();
+  scheduler.Return(Back(first, 8, 6), 200);  // one of the group's four; the others are still to be told
+  ASSERT_TRUE(scheduler.Ready());
+  EXPECT_EQ(scheduler.Next().batch.runs_size(), 1);
+  EXPECT_FALSE(scheduler.Ready());
+}
+
+TEST(SchedulerTest, WhoseTokenCameBackFirstGoesFirst) {
+  Scheduler scheduler = Decoding(4, 2);  // the last one's token came first
+  const ScheduledBatch batch = scheduler.Next();
+  ASSERT_EQ(batch.batch.runs_size(), 2);
+  EXPECT_EQ(batch.batch.runs(0).request(), 4u);
+  EXPECT_EQ(batch.batch.runs(1).request(), 3u);
+}
+
+TEST(SchedulerTest, ALongPromptGetsItsTurnHoweverManyShortOnesCome) {
+  Scheduler scheduler(kTwoSlots);
+  ASSERT_TRUE(scheduler.Submit(Request(1, 40), 0).ok());
+  int turns = 0;
+  for (uint64_t id = 2; id < 12; ++id) {
+    ASSERT_TRUE(scheduler.Submit(Request(id, 4), 0).ok());
+    for (int i = 0; i < 2; ++i) {
+      const ScheduledBatch batch = scheduler.Next();
+      const uint64_t request = batch.batch.runs(0).request();
+      turns += request == 1 ? 1 : 0;
+      scheduler.Return(
+          request == 1 ? Back(batch.batch.number()) : Back(batch.batch.number(), id, 0, v1::FINISH_END), 1);
+    }
+  }
+  EXPECT_GE(turns, 9);  // the whole of it
+}
+
 TEST(SchedulerTest, RequestsBeyondTheSlotsWaitForOne) {
   Scheduler scheduler(kTwoSlots);
   for (uint64_t id = 1; id <= 3; ++id) ASSERT_TRUE(scheduler.Submit(Request(id, 1), 0).ok());

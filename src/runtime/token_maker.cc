@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/status.h"
+#include "runtime/coordinator.h"
 #include "runtime/rpc.h"
 
 namespace dilemma {
@@ -19,11 +21,38 @@ absl::Status CheckOptions(const v1::RequestOptions& options, bool all_logits) {
     return InvalidArgument("top_p is {}: it must be above 0 and at most 1", options.top_p());
   }
   if (options.top_k() < 0) return InvalidArgument("top_k is {}: it must be 0 or more", options.top_k());
+  if (options.logprobs() < 0 || options.logprobs() > kMaxTopLogprobs + 1) {
+    return InvalidArgument("logprobs of {} tokens were asked for: at most {}", options.logprobs() - 1,
+                           kMaxTopLogprobs);
+  }
   if (options.logits() == v1::LOGITS_ALL && !all_logits) {
     return InvalidArgument(
         "logits of all positions were asked of a stage that was opened without all_logits");
   }
   return absl::OkStatus();
+}
+
+void AddLogprobs(std::span<const float> row, size_t top, v1::SampledToken* made) {
+  const float highest = *std::max_element(row.begin(), row.end());
+  double sum = 0;
+  for (const float logit : row) sum += std::exp(logit - highest);
+  const double log_sum = highest + std::log(sum);
+  const auto logprob = [&](int32_t token) {
+    return static_cast<float>(row[static_cast<size_t>(token)] - log_sum);
+  };
+  made->set_logprob(logprob(made->token()));
+  std::vector<int32_t> tokens(row.size());
+  std::iota(tokens.begin(), tokens.end(), 0);
+  top = std::min(top, tokens.size());
+  std::partial_sort(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(top), tokens.end(),
+                    [&](int32_t a, int32_t b) {
+                      const float x = row[static_cast<size_t>(a)], y = row[static_cast<size_t>(b)];
+                      return x != y ? x > y : a < b;
+                    });
+  for (size_t i = 0; i < top; ++i) {
+    made->add_top_tokens(tokens[i]);
+    made->add_top_logprobs(logprob(tokens[i]));
+  }
 }
 
 // Rows in messages of a size that any link carries.
@@ -82,6 +111,9 @@ v1::SampledToken TokenMaker::Sample(Slot* slot, const v1::BatchRun& run, std::sp
   v1::SampledToken made;
   made.set_request(run.request());
   made.set_token(slot->sampler->Sample(row));
+  if (slot->options.logprobs() > 0) {
+    AddLogprobs(row, static_cast<size_t>(slot->options.logprobs() - 1), &made);
+  }
   ++slot->made;
   const int64_t next_position = int64_t{run.position()} + run.rows();
   if (end_tokens_.contains(made.token())) {

@@ -220,7 +220,7 @@ TEST(GatewayTest, HostileConnectionsAreEndedAndTheServerGoesOn) {
   }
   {
     RawClient garbage(port);
-    garbage.Send("\x16\x03\x01\x02\x00 not http at all\r\n\r\n");
+    garbage.Send("\x16\x03\x01 not http at all\r\n\r\n");
     EXPECT_THAT(garbage.ReadAll(), HasSubstr(" 400 "));
     std::vector<std::unique_ptr<RawClient>> many;
     for (int i = 0; i < 8; ++i) many.push_back(std::make_unique<RawClient>(port));

@@ -24,7 +24,7 @@ struct GatewayUnderTest {
   std::unique_ptr<Gateway> gateway;
 
   explicit GatewayUnderTest(GatewayOptions options, int users = 2, int64_t context = 256)
-      : cut(CutForTest({10, 20})), nodes(3) {
+      : cut(CutForTest({10, 20}, SourceTypes())), nodes(3) {
     cut.plan.workload.users = users;
     cut.plan.workload.context = context;
     CoordinatorOptions ring_options;
@@ -38,6 +38,13 @@ struct GatewayUnderTest {
     auto started = Gateway::Start(options, cut.plan, ring.get(), cut.tokenizer.get(), tap);
     EXPECT_TRUE(started.ok()) << started.status();
     gateway = *std::move(started);
+  }
+
+  // What the model file has already: cut, not quantized.
+  static std::vector<TypeMix> SourceTypes() {
+    std::vector<TypeMix> types = UniformTypes(32, "q4_1");
+    types.front() = types.back() = *TypeMix::Parse("q8_0");
+    return types;
   }
 
   httplib::Client Client() const {

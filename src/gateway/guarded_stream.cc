@@ -41,6 +41,7 @@ bool GuardedStream::Wait(short events, double seconds) const {
 
 bool GuardedStream::BeginRequest(double idle_timeout_s, const std::function<bool()>& go_on) {
   taken_ = 0;
+  answered_ = false;
   for (double waited = 0; begin_ == end_ && !Wait(POLLIN, kStepS); waited += kStepS) {
     if (waited >= idle_timeout_s || !go_on()) return false;
   }
@@ -90,6 +91,7 @@ ssize_t GuardedStream::read(char* to, size_t size) {
 }
 
 ssize_t GuardedStream::write(const char* from, size_t size) {
+  answered_ = true;
   if (!Wait(POLLOUT, limits_.write_timeout_s)) return -1;
   ssize_t sent = 0;
   do {

@@ -29,7 +29,8 @@ class GuardedStream : public httplib::Stream {
 
   bool too_big() const { return too_big_; }
   bool too_slow() const { return too_slow_; }
-  bool Alive() const;  // the peer has not closed its end
+  bool answered() const { return answered_; }  // something of an answer to this request was written
+  bool Alive() const;                          // the peer has not closed its end
   bool Unread() const;
 
   bool is_readable() const override;
@@ -50,7 +51,7 @@ class GuardedStream : public httplib::Stream {
   size_t begin_ = 0, end_ = 0;  // of what was read ahead
   int64_t taken_ = 0;           // bytes of this request
   Clock::time_point deadline_;
-  bool too_big_ = false, too_slow_ = false;
+  bool too_big_ = false, too_slow_ = false, answered_ = false;
 };
 
 }  // namespace dilemma

@@ -21,6 +21,8 @@ constexpr int kRequestsOfConnection = 1000;
 constexpr int kBacklog = 128;
 constexpr double kLingerS = 1;  // for a refused client to take the answer while it still sends
 constexpr int64_t kLingerBytes = 4 << 20;
+constexpr std::string_view kTooSlow =  // before there was a request that the library could answer
+    "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 constexpr std::string_view kBusy =
     "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
@@ -112,6 +114,7 @@ class LimitedServer : public httplib::Server {
             request.ranges.clear();
             request.headers.erase("Accept-Encoding");  // streams are not to wait for a compressor
           });
+      if (stream.too_slow() && !stream.answered()) stream.write(kTooSlow.data(), kTooSlow.size());
       if (!good || closed || end_connection_ || stream.too_big() || stream.too_slow() || !go_on()) break;
     }
     current_stream = nullptr;

@@ -99,8 +99,10 @@ Scheduler Decoding(uint64_t users, int groups) {
                        .prefill_window = 100,
                        .groups = groups});
   for (uint64_t id = 1; id <= users; ++id) EXPECT_TRUE(scheduler.Submit(Request(id, 1), 0).ok());
+  std::vector<uint64_t> batches;
+  for (uint64_t id = 1; id <= users; ++id) batches.push_back(scheduler.Next().batch.number());
   for (uint64_t id = 1; id <= users; ++id) {
-    scheduler.Return(Back(scheduler.Next().batch.number(), id, 5), static_cast<int64_t>(100 - id));
+    scheduler.Return(Back(batches[id - 1], id, 5), static_cast<int64_t>(100 - id));
   }
   return scheduler;
 }

@@ -41,6 +41,7 @@ double Shortfall(const Problem& p, const Evaluation& e) {
       limit = static_cast<double>(p.memory_bytes[static_cast<size_t>(v.server)]);
     if (v.kind == LimitKind::kDisk) limit = static_cast<double>(p.disk_bytes[static_cast<size_t>(v.server)]);
     if (v.kind == LimitKind::kLoss) limit = p.loss_budget;
+    if (v.kind == LimitKind::kSize) limit = static_cast<double>(p.size_budget);
     sum += v.amount / std::max(limit, 1e-12);
   }
   return sum;

@@ -159,6 +159,7 @@ absl::Status ApplyLimits(const Inputs& in, Problem& p) {
   p.loss_budget = limits.loss_budget.value_or(kNever);
   if (std::isnan(p.loss_budget) || p.loss_budget < 0)
     return InvalidArgument("loss budget: {} is not a number from 0", p.loss_budget);
+  p.size_budget = limits.size_budget;
   if (limits.max_servers < 0)
     return InvalidArgument("largest number of servers: {} is negative", limits.max_servers);
   p.max_servers = limits.max_servers;

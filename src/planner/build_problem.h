@@ -24,6 +24,7 @@ struct Pin {
 
 struct PlanLimits {
   std::optional<double> loss_budget;  // in the quality table's own measure; absent: no limit
+  int64_t size_budget = kNoLimit;     // bytes of all weights together
   bool one_block_per_server = true;
   int max_servers = 0;  // 0: no limit
   Objective objective = Objective::kLatency;

@@ -6,6 +6,7 @@
 #include "planner/any_solver.h"
 #include "planner/highs_solver.h"
 #include "planner/one_block_solver.h"
+#include "planner/size_solver.h"
 #include "planner/validate.h"
 
 namespace dilemma {
@@ -49,12 +50,13 @@ SolveResult Finish(const Problem& problem, const SolveOptions& options, SolveRes
   return result;
 }
 
-// The plan that is best for the latency of one block a server keeps every limit: a start for what the own
+// The plan that is best for the latency of one block a server keeps every limit but that on size: a start for what the own
 // methods do not know.
 Assignment OneBlockStart(const Problem& problem, const SolveOptions& options) {
   Problem p = problem;
   p.objective = Objective::kLatency;
   p.one_block_per_server = true;
+  p.size_budget = kNoLimit;
   SolveOptions quick = options;
   quick.progress = nullptr;
   quick.gap = std::max(options.gap, 1e-2);
@@ -68,7 +70,7 @@ double ObjectiveOf(const Problem& problem, const Assignment& assignment) {
   return evaluation.ok() ? evaluation.objective_s : kNever;
 }
 
-// Limits on disk, busy time or the number of servers where a server may hold several blocks: without them the
+// Limits on disk, busy time, size or the number of servers where a server may hold several blocks: without them the
 // problem is one that the own method knows. Its plan is the answer where it keeps them, its bound holds
 // anyway.
 SolveResult SolveRelaxed(const Problem& problem, const SolveOptions& options) {
@@ -76,6 +78,7 @@ SolveResult SolveRelaxed(const Problem& problem, const SolveOptions& options) {
   p.disk_bytes.assign(p.disk_bytes.size(), kNoLimit);
   p.busy_limit_s.assign(p.busy_limit_s.size(), kNever);
   p.max_servers = 0;
+  p.size_budget = kNoLimit;
   SolveOptions some = options;
   some.progress = nullptr;
   some.time_limit_s = options.time_limit_s / 4;
@@ -121,11 +124,18 @@ class ExactSolver : public Solver {
   std::string_view name() const override { return "exact"; }
 
   SolveResult Solve(const Problem& problem, const SolveOptions& options) override {
-    if (problem.one_block_per_server && problem.objective == Objective::kLatency)
-      return Finish(problem, options, SolveOneBlock(problem, options));
-    if (problem.objective == Objective::kLatency && AnySolverKnows(problem))
-      return Finish(problem, options, SolveAny(problem, options));
+    if (problem.objective == Objective::kLatency &&
+        (problem.one_block_per_server || AnySolverKnows(problem))) {
+      return Finish(problem, options,
+                    problem.size_budget == kNoLimit ? ByBlocks(problem, options)
+                                                    : SolveWithinSize(problem, options, ByBlocks));
+    }
     return SolveByFlow(problem, options);
+  }
+
+ private:
+  static SolveResult ByBlocks(const Problem& problem, const SolveOptions& options) {
+    return problem.one_block_per_server ? SolveOneBlock(problem, options) : SolveAny(problem, options);
   }
 };
 

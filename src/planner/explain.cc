@@ -36,6 +36,16 @@ int64_t SmallestMore(const Problem& p, const Assignment& a, int n) {
   return least;
 }
 
+// Least bytes that a larger type of some unit would add.
+int64_t SmallestStep(const Problem& p, const Assignment& a) {
+  int64_t least = 0;
+  for (int u = 0; u < p.units; ++u) {
+    const int64_t step = NextStepBytes(p, u, a[static_cast<size_t>(u)].type);
+    if (step > 0 && (least == 0 || step < least)) least = step;
+  }
+  return least;
+}
+
 // Least loss that another type of some unit would add.
 double SmallestMoreLoss(const Problem& p, const Assignment& a) {
   double least = kNever;
@@ -76,6 +86,11 @@ std::vector<BindingLimit> FindBinding(const Problem& p, const Assignment& a) {
   if (const double more = SmallestMoreLoss(p, a); std::isfinite(more) && e.loss + more > p.loss_budget) {
     out.push_back({"loss budget", e.loss, p.loss_budget,
                    fmt::format("loss budget: {:.4g} of {:.4g} used", e.loss, p.loss_budget)});
+  }
+  if (const int64_t step = SmallestStep(p, a); step > 0 && e.weight_bytes + step > p.size_budget) {
+    out.push_back({"size", static_cast<double>(e.weight_bytes), static_cast<double>(p.size_budget),
+                   fmt::format("size: {} of {} of weights used", FormatBytes(e.weight_bytes),
+                               FormatBytes(p.size_budget))});
   }
   return out;
 }

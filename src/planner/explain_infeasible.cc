@@ -8,25 +8,12 @@
 #include "base/units.h"
 #include "planner/explain.h"
 #include "planner/validate.h"
+#include "planner/without_costs.h"
 
 namespace dilemma {
 namespace {
 
 constexpr double kLeastTime_s = 0.05;
-
-// No costs at all: what remains is the question whether the limits can be kept. The objective counts
-// prefill_s alone, so decode_s stays as it is for the limits on compute time.
-Problem WithoutCosts(const Problem& problem) {
-  Problem p = problem;
-  p.objective = Objective::kLatency;
-  p.decode_steps = 0;
-  p.move_s.clear();
-  for (Times* times : {&p.stage, &p.hop, &p.entry, &p.exit, &p.ring, &p.link_busy})
-    times->prefill_s.assign(times->size(), 0.0);
-  for (double& cost : p.compute.prefill_s)
-    if (std::isfinite(cost)) cost = 0;
-  return p;
-}
 
 class Explainer {
  public:
@@ -35,6 +22,7 @@ class Explainer {
   Infeasibility Run() {
     questions_ = CountQuestions();
     AskLoss();
+    AskSize();
     AskAllMemory();
     for (int n = 0; n < problem_.servers; ++n) {
       AskMemory(n);
@@ -52,6 +40,7 @@ class Explainer {
     int count = 3 + problem_.servers;  // loss, all memory, blocks; the memory of each
     for (const int64_t bytes : problem_.disk_bytes) count += bytes != kNoLimit ? 1 : 0;
     for (const double limit : problem_.busy_limit_s) count += std::isfinite(limit) ? 1 : 0;
+    if (problem_.size_budget != kNoLimit) ++count;
     if (problem_.max_servers > 0) count += problem_.servers - problem_.max_servers;
     return count;
   }
@@ -88,16 +77,42 @@ class Explainer {
     Problem p = WithoutCosts(problem_);
     p.loss_budget = kNever;
     const double unit = problem_.loss_budget > 0 ? problem_.loss_budget : 1;
-    for (int u = 0; u < p.units; ++u)
-      for (int n = 0; n < p.servers; ++n)
-        for (int q = 0; q < p.types; ++q)
-          if (p.Possible(u, n, q)) p.compute.prefill_s[p.At(u, n, q)] = p.loss[p.Uq(u, q)] / unit;
-    p.Fold();
-    const SolveResult result = SolveFor(p);
+    const SolveResult result =
+        LeastSum(std::move(p), [&](int u, int q) { return problem_.loss[problem_.Uq(u, q)] / unit; });
     Remedy remedy = Start("loss budget", result);
     remedy.from = problem_.loss_budget;
     if (remedy.possible) remedy.to = Evaluate(problem_, result.assignment).loss;
     Add(remedy, fmt::format("{:.6g} -> {:.6g}", remedy.from, remedy.to));
+  }
+
+  void AskSize() {
+    if (problem_.size_budget == kNoLimit) return;
+    Problem p = WithoutCosts(problem_);
+    p.size_budget = kNoLimit;
+    const auto unit = static_cast<double>(std::max<int64_t>(1, problem_.size_budget));
+    const SolveResult result = LeastSum(std::move(p), [&](int u, int q) {
+      return static_cast<double>(problem_.weight_bytes[problem_.Uq(u, q)]) / unit;
+    });
+    Remedy remedy = Start("size of all weights", result);
+    remedy.from = static_cast<double>(problem_.size_budget);
+    if (remedy.possible) {
+      const int64_t least = Evaluate(problem_, result.assignment).weight_bytes;
+      remedy.to = static_cast<double>(least);
+      Add(remedy, fmt::format("{} -> {}", FormatBytes(problem_.size_budget), FormatBytes(least)));
+    } else {
+      Add(remedy, "");
+    }
+  }
+
+  // The least sum over units of `use`, in the place of a budget that `p` does not have.
+  template <typename Use>
+  SolveResult LeastSum(Problem p, Use use) const {
+    for (int u = 0; u < p.units; ++u)
+      for (int n = 0; n < p.servers; ++n)
+        for (int q = 0; q < p.types; ++q)
+          if (p.Possible(u, n, q)) p.compute.prefill_s[p.At(u, n, q)] = use(u, q);
+    p.Fold();
+    return SolveFor(p);
   }
 
   // The least use of a resource of server n that makes the problem possible: that use is the objective, in

@@ -108,6 +108,25 @@ TEST(ExplainInfeasible, DiskBusyTimeAndNumberOfServersToo) {
   EXPECT_GT(servers, 0);
 }
 
+TEST(ExplainInfeasible, SizeOfAllWeights) {
+  RandomShape shape;
+  shape.size_budget = true;
+  int asked = 0;
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    Problem problem = RandomProblem(shape, seed);
+    problem.size_budget /= 3;
+    for (const Remedy& remedy : ExplainInfeasible(problem, {}).remedies) {
+      if (remedy.resource != "size of all weights") continue;
+      Problem with = problem, less = problem;
+      with.size_budget = remedy.possible ? static_cast<int64_t>(remedy.to) : kNoLimit;
+      less.size_budget = static_cast<int64_t>(remedy.to) - 1;
+      CheckRemedy(problem, remedy, with, less);
+      asked += remedy.possible ? 1 : 0;
+    }
+  }
+  EXPECT_GT(asked, 3);
+}
+
 TEST(ExplainInfeasible, AUnitWithoutAServer) {
   Problem p = RandomProblem({}, 1);
   for (int n = 0; n < p.servers; ++n) p.allowed[p.Un(2, n)] = 0;
@@ -127,6 +146,13 @@ TEST(FindBinding, NamesFullMemoryAndBudget) {
   const auto binding = FindBinding(tight, one_server);
   ASSERT_EQ(binding.size(), 1u);  // every unit has its smallest type: no more loss is possible
   EXPECT_EQ(binding[0].limit, "memory of server 0");
+  const Assignment larger(static_cast<size_t>(p.units), {0, 0});
+  p.memory_bytes[0] = kNoLimit / 4;
+  p.size_budget = Evaluate(p, one_server).weight_bytes + 10;
+  ASSERT_EQ(FindBinding(p, one_server).size(), 1u);
+  EXPECT_EQ(FindBinding(p, one_server)[0].limit, "size");
+  p.size_budget = Evaluate(p, larger).weight_bytes;
+  EXPECT_TRUE(FindBinding(p, larger).empty());  // nothing larger is there
 }
 
 }  // namespace

@@ -144,15 +144,22 @@ void FlowModel::AddLimits(double margin) {
     AddServerLimit(n, p.busy_limit_s[i], margin, of_unit, p.stage.decode_s[i]);
     if (p.one_block_per_server) model_.AddRow(-kNever, 1, Starts(n, 1.0));
   }
-  if (std::isinf(p.loss_budget)) return;
-  const double unit = p.loss_budget > 0 ? 1 / p.loss_budget : 1;
-  Row loss;
-  for (int u = 0; u < p.units; ++u)
-    for (int n = 0; n < p.servers; ++n)
-      for (int q = 0; q < p.types; ++q)
-        if (const int column = x_[p.At(u, n, q)]; column >= 0)
-          loss.emplace_back(column, p.loss[p.Uq(u, q)] * unit);
-  model_.AddRow(-kNever, p.loss_budget * unit * (1 - margin), loss);
+  AddBudget(p.loss_budget, margin, p.loss);
+  if (p.size_budget == kNoLimit) return;
+  std::copy(p.weight_bytes.begin(), p.weight_bytes.end(), of_unit.begin());
+  AddBudget(static_cast<double>(p.size_budget), margin, of_unit);
+}
+
+void FlowModel::AddBudget(double budget, double margin, const std::vector<double>& of_unit) {
+  if (std::isinf(budget)) return;
+  const double scale = budget > 0 ? 1 / budget : 1;
+  Row row;
+  for (int u = 0; u < problem_.units; ++u)
+    for (int n = 0; n < problem_.servers; ++n)
+      for (int q = 0; q < problem_.types; ++q)
+        if (const int column = x_[problem_.At(u, n, q)]; column >= 0)
+          row.emplace_back(column, of_unit[problem_.Uq(u, q)] * scale);
+  model_.AddRow(-kNever, budget * scale * (1 - margin), row);
 }
 
 void FlowModel::AddServerCount() {

@@ -31,6 +31,7 @@ class FlowModel {
   void AddFlow();
   void AddRing();
   void AddLimits(double margin);
+  void AddBudget(double budget, double margin, const std::vector<double>& of_unit);
   void AddServerLimit(int n, double limit, double margin, const std::vector<double>& of_unit,
                       double of_stage);
   void AddServerCount();

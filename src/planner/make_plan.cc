@@ -57,6 +57,7 @@ absl::StatusOr<Plan> MakePlan(const Problem& problem, const SolveResult& result,
   plan.arch = context.arch;
   plan.cluster = context.cluster;
   plan.workload = context.workload;
+  plan.fp32_bytes = context.fp32_bytes;
   for (const StageUse& use : evaluation.stages) {
     ASSIGN_OR_RETURN(PlanStage stage, MakeStage(problem, result.assignment, use));
     plan.stages.push_back(std::move(stage));

@@ -17,6 +17,7 @@ struct PlanContext {
   std::string cluster;
   Workload workload;
   LossKind loss_kind = LossKind::kWeight;
+  int64_t fp32_bytes = 0;  // of the model
 };
 
 // The plan of a result that has an assignment, with its predictions and the limits that bind. Re-validated:

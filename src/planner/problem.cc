@@ -129,6 +129,7 @@ absl::Status Problem::Check() const {
   RETURN_IF_ERROR(CheckSize("loss", loss.size(), u * q));
   RETURN_IF_ERROR(CheckNumbers("loss", loss, false));
   RETURN_IF_ERROR(CheckNumbers("loss_budget", {loss_budget}, true));
+  RETURN_IF_ERROR(CheckBytes("size_budget", {size_budget}, 1));
   RETURN_IF_ERROR(CheckSize("busy_limit", busy_limit_s.size(), n));
   RETURN_IF_ERROR(CheckNumbers("busy_limit", busy_limit_s, true));
   RETURN_IF_ERROR(CheckSize("offered", offered.size(), u * q));

@@ -58,7 +58,8 @@ struct Problem {
   std::vector<int64_t> disk_bytes;    // [n] for weights alone; kNoLimit where there is none
   std::vector<double> busy_limit_s;   // [n] compute and stage time per decoded token; kNever: no limit
   double loss_budget = kNever;
-  int max_servers = 0;  // servers that may hold units; 0: no limit
+  int64_t size_budget = kNoLimit;  // weights of all units together, in bytes
+  int max_servers = 0;             // servers that may hold units; 0: no limit
   bool one_block_per_server = true;
   Objective objective = Objective::kLatency;
 

@@ -175,6 +175,10 @@ absl::Status ReadOptional(const Reader& reader, Problem& p) {
     ASSIGN_OR_RETURN(const auto values, reader.Table("allowed", {U, N}, false));
     for (size_t i = 0; i < values.size(); ++i) p.allowed[i] = values[i] != 0;
   }
+  if (!root.Missing("size_budget")) {
+    ASSIGN_OR_RETURN(p.size_budget, root.Integer("size_budget"));
+    if (p.size_budget < 0) return root.Error("size_budget is negative");
+  }
   if (!root.Missing("max_servers")) {
     ASSIGN_OR_RETURN(const int64_t limit, root.Integer("max_servers"));
     if (limit < 0) return root.Error("max_servers is negative");
@@ -261,6 +265,7 @@ Json ProblemToJson(const Problem& p) {
   json["disk_bytes"] = Nest({N}, bytes(p.disk_bytes));
   json["allowed"] = Nest({U, N}, [&](size_t i) { return Json(static_cast<int>(p.allowed[i])); });
   json["loss_budget"] = std::isfinite(p.loss_budget) ? p.loss_budget : 1e30;
+  if (p.size_budget != kNoLimit) json["size_budget"] = p.size_budget;
   json["max_servers"] = p.max_servers;
   json["one_block_per_server"] = p.one_block_per_server;
   json["objective"] = Name(p.objective);

@@ -15,8 +15,8 @@ namespace dilemma {
 // Required: compute_ms[u][n][q], hop_ms[n][m], entry_ms[n], exit_ms[n], weight_bytes[u][q], memory_bytes[n],
 // loss[u][q], loss_budget, one_block_per_server. A number of compute_ms, weight_bytes or loss may be null
 // where a type is not on a unit's menu. Optional: ring_ms[n][m], fixed_bytes[u][n], stage_bytes[n],
-// disk_bytes[n], allowed[u][n], max_servers, objective ("latency" or "throughput"), unit_names, server_names.
-// kInvalidArgument names the field: missing, negative, not a finite number, or ragged.
+// disk_bytes[n], size_budget, allowed[u][n], max_servers, objective ("latency" or "throughput"), unit_names,
+// server_names. kInvalidArgument names the field: missing, negative, not a finite number, or ragged.
 absl::StatusOr<Problem> ProblemFromJson(const Json& json, std::string_view source);
 absl::StatusOr<Problem> ReadProblem(const std::filesystem::path& path);
 // Reads back to an equal problem where it has no more than the fields above.

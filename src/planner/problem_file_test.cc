@@ -77,10 +77,12 @@ TEST(ProblemFile, NamesWhatIsNegativeNullOrRagged) {
 TEST(ProblemFile, WritesWhatItReads) {
   RandomShape shape;
   shape.ragged = shape.pins = shape.ring = shape.stage_costs = shape.disk_limits = true;
-  const Problem drawn = RandomProblem(shape, 4);
+  Problem drawn = RandomProblem(shape, 4);
+  drawn.size_budget = 123456789;
   const Json written = ProblemToJson(drawn);
   const auto read = ProblemFromJson(written, "p.json");
   ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->size_budget, 123456789);
   auto solver = MakeSolver("brute").value();
   const SolveResult a = solver->Solve(drawn, {}), b = solver->Solve(*read, {});
   EXPECT_EQ(a.assignment, b.assignment);

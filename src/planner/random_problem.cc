@@ -83,6 +83,8 @@ void DrawLimits(const RandomShape& shape, Random& random, Problem& p) {
     for (int n = 0; n < p.servers; ++n) p.fixed_bytes[p.Un(u, n)] = p.kv_bytes[static_cast<size_t>(u)];
   }
   p.loss_budget = loss * random.Uniform(0.2, 0.7) * shape.tightness;
+  if (shape.size_budget)
+    p.size_budget = static_cast<int64_t>(total * random.Uniform(0.6, 1.2) * std::min(1.0, shape.tightness));
   for (int n = 0; n < p.servers; ++n) {
     const auto i = static_cast<size_t>(n);
     p.memory_bytes[i] =

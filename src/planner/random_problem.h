@@ -16,6 +16,7 @@ struct RandomShape {
   bool one_block_per_server = true;
   bool busy_limits = false;
   bool disk_limits = false;
+  bool size_budget = false;  // on the weights of all units together
   int max_servers = 0;
   double tightness = 1.0;  // memory and loss budget: above 1 more room, below 1 often infeasible
   Objective objective = Objective::kLatency;

@@ -46,6 +46,11 @@ std::vector<Family> Families() {
     s.busy_limits = s.disk_limits = true;
     s.tightness = 1.3;
   });
+  add("Size", 25, [](RandomShape& s) {
+    s.size_budget = s.ring = true;
+    s.types = 3;
+    s.units = 4;
+  });
   add("FewServers", 20, [](RandomShape& s) {
     s.servers = 4;
     s.units = 4;
@@ -68,6 +73,7 @@ std::vector<Family> Families() {
   });
   add("Everything", 20, [](RandomShape& s) {
     s.ring = s.pins = s.stage_costs = s.ragged = s.busy_limits = s.disk_limits = true;
+    s.size_budget = true;
     s.max_servers = 2;
     s.tightness = 1.4;
   });

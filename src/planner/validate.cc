@@ -72,6 +72,7 @@ void WalkUnits(const Problem& p, const Assignment& a, Evaluation& e) {
     stage.weight_bytes += p.weight_bytes[p.Uq(u, q)];
     stage.fixed_bytes += p.fixed_bytes[p.Un(u, n)];
     e.loss += p.loss[p.Uq(u, q)];
+    e.weight_bytes += p.weight_bytes[p.Uq(u, q)];
     if (!p.move_s.empty()) e.move_s += p.move_s[p.At(u, n, q)];
     previous = n;
   }
@@ -137,6 +138,10 @@ void CheckGlobalLimits(const Problem& p, Evaluation& e) {
   if (e.loss > p.loss_budget * (1 + kTolerance))
     Add(e, LimitKind::kLoss, -1, -1, e.loss - p.loss_budget,
         fmt::format("loss: {:.6g}, the budget is {:.6g}", e.loss, p.loss_budget));
+  if (e.weight_bytes > p.size_budget)
+    Add(e, LimitKind::kSize, -1, -1, static_cast<double>(e.weight_bytes - p.size_budget),
+        fmt::format("size: {} of weights, {} are allowed", FormatBytes(e.weight_bytes),
+                    FormatBytes(p.size_budget)));
   const auto used =
       std::count_if(e.servers.begin(), e.servers.end(), [](const ServerUse& s) { return s.stages > 0; });
   if (p.max_servers > 0 && used > p.max_servers)
@@ -162,6 +167,8 @@ std::string_view Name(LimitKind kind) {
       return "compute time";
     case LimitKind::kLoss:
       return "loss";
+    case LimitKind::kSize:
+      return "size";
     case LimitKind::kMaxServers:
       return "number of servers";
     case LimitKind::kOneBlock:

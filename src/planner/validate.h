@@ -10,7 +10,7 @@
 
 namespace dilemma {
 
-enum class LimitKind { kShape, kMenu, kAllowed, kMemory, kDisk, kBusy, kLoss, kMaxServers, kOneBlock };
+enum class LimitKind { kShape, kMenu, kAllowed, kMemory, kDisk, kBusy, kLoss, kSize, kMaxServers, kOneBlock };
 std::string_view Name(LimitKind kind);
 
 struct Violation {
@@ -47,6 +47,7 @@ struct Evaluation {
   double ring_s = 0;               // part of decode_s
   double move_s = 0;
   double loss = 0;
+  int64_t weight_bytes = 0;  // of all units
   bool ok() const { return violations.empty(); }
   std::string Text() const;  // the violations as one sentence each, joined
 };

@@ -101,6 +101,11 @@ TEST(Evaluate, NamesEveryBrokenLimit) {
   p.loss_budget = 1.5;
   ExpectBroken(p, kPlan, LimitKind::kLoss, 0.5);
   p = Small();
+  p.size_budget = Evaluate(p, kPlan).weight_bytes;
+  EXPECT_TRUE(Evaluate(p, kPlan).ok());
+  p.size_budget -= 2;
+  ExpectBroken(p, kPlan, LimitKind::kSize, 2);
+  p = Small();
   p.max_servers = 1;
   ExpectBroken(p, kPlan, LimitKind::kMaxServers, 1);
   p = Small();

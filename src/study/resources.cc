@@ -28,6 +28,15 @@ int64_t More(int64_t bytes, double units, int64_t most) {
   return more < static_cast<double>(most) ? static_cast<int64_t>(more) : std::max(bytes, most);
 }
 
+// What all weights take at their largest types.
+int64_t MostBytes(const Problem& p) {
+  int64_t most = 0;
+  for (int u = 0; u < p.units; ++u)
+    most += *std::max_element(p.weight_bytes.begin() + static_cast<std::ptrdiff_t>(p.Uq(u, 0)),
+                              p.weight_bytes.begin() + static_cast<std::ptrdiff_t>(p.Uq(u, 0)) + p.types);
+  return most;
+}
+
 bool MayHoldSomething(const Problem& p, int n) {
   for (int u = 0; u < p.units; ++u)
     for (int q = 0; q < p.types; ++q)
@@ -77,6 +86,13 @@ std::vector<Resource> ResourcesOf(const Problem& problem, const Assignment& assi
   if (std::isfinite(problem.loss_budget)) {
     out.push_back({"loss budget", "x 0.01", e.loss / kLossStep, problem.loss_budget / kLossStep,
                    Changed(problem, [](Problem& p, double more) { p.loss_budget += more * kLossStep; })});
+  }
+  if (problem.size_budget != kNoLimit) {
+    out.push_back({"size of all weights", "MiB", static_cast<double>(e.weight_bytes) / kMiB,
+                   static_cast<double>(problem.size_budget) / kMiB,
+                   Changed(problem, [](Problem& p, double more) {
+                     p.size_budget = More(p.size_budget, more, MostBytes(p));
+                   })});
   }
   if (problem.max_servers > 0 && problem.max_servers < problem.servers) {
     int used = 0;

@@ -9,7 +9,7 @@ namespace {
 struct SquadCommand {
   EvalSources sources;
   SquadOptions squad;
-  std::string data, part = "all", predictions;
+  std::string data, part = "all", predictions, prompt = "auto";
 };
 
 absl::Status WritePredictions(const std::string& path, std::span<const SquadAnswer> answers) {
@@ -26,7 +26,7 @@ absl::StatusOr<std::vector<SquadAnswer>> RunSquad(const SquadCommand& options, c
   OpenOptions open;
   open.context = ContextNeeded(tasks);
   open.queries = kTogether;
-  open.end_tokens = AnswerEndTokens(tokenizer);
+  open.end_tokens = AnswerEndTokens(tokenizer, options.squad.prompt);
   ASSIGN_OR_RETURN(const auto model, OpenContender(contender, options.sources, open));
   ProgressLine line(contender.name);
   return AnswerSquad(*model, tokenizer, tasks, ShowProgress(line, "question"));
@@ -43,6 +43,7 @@ void PrintSquad(const Program& program, const SquadCommand& options, const std::
     json["exact_match"] = ToJson(summary.exact_match);
     json["f1"] = ToJson(summary.f1);
     json["loss"] = ToJson(summary.loss);
+    json["prompt"] = Name(PromptFor(options.squad.prompt, *contenders[i].tokenizer));
     std::string f1, loss;
     if (i > 0) {
       const auto change = CompareAnswers(answers[0], answers[i]);
@@ -66,15 +67,18 @@ void PrintSquad(const Program& program, const SquadCommand& options, const std::
                {"questions", answers[0].size()},
                {"models", std::move(models)}});
   } else {
-    Print(fmt::format(
-              "SQuAD v1.1: {} questions of {} ({}), {}-shot, greedy; intervals are 95 %, by bootstrap over "
-              "paragraphs\n",
-              answers[0].size(), options.data, options.part, options.squad.shots) +
+    Print(fmt::format("SQuAD v1.1: {} questions of {} ({}), {}-shot, {} prompt, greedy; intervals are 95 %, "
+                      "by bootstrap over "
+                      "paragraphs\n",
+                      answers[0].size(), options.data, options.part, options.squad.shots,
+                      Name(PromptFor(options.squad.prompt, *contenders[0].tokenizer))) +
           table.ToString());
   }
 }
 
-absl::Status Squad(const Program& program, const SquadCommand& options) {
+absl::Status Squad(const Program& program, const SquadCommand& given) {
+  SquadCommand options = given;
+  ASSIGN_OR_RETURN(options.squad.prompt, ParseSquadPrompt(options.prompt));
   if (!options.predictions.empty() && options.sources.models.size() + !options.sources.plan.empty() > 1) {
     return InvalidArgument("--predictions holds the answers of one model; {} were named",
                            options.sources.models.size() + !options.sources.plan.empty());
@@ -106,6 +110,13 @@ void AddEvalSquad(Program& program, CLI::App* parent) {
                       "GGUF files; the first is what others are compared with");
   command->add_option("--data", options->data, "A SQuAD v1.1 file (JSON)")->required();
   AddPart(command, options->part);
+  command
+      ->add_option("--prompt", options->prompt,
+                   "line: the answer ends with the line; quoted: in quotation marks that the prompt opens; "
+                   "auto: quoted "
+                   "for models with a chat template")
+      ->check(CLI::IsMember({"auto", "line", "quoted"}))
+      ->capture_default_str();
   command->add_option("--shots", options->squad.shots, "Answered questions shown before")
       ->check(CLI::Range(0, 1))
       ->capture_default_str();

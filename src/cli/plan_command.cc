@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "cli/command.h"
+#include "cli/plan_budget.h"
 #include "cli/plan_explain.h"
 #include "cli/plan_frontier.h"
 #include "cli/plan_problem.h"
@@ -20,8 +21,7 @@ namespace {
 struct Options {
   std::string model, cluster, profile, quality, out, problem;
   std::string method{kDefaultSolver};
-  std::string as_good_as = "q4_0";
-  double max_loss = -1;
+  BudgetOptions budget;
   std::vector<std::string> types;
   bool many_blocks = false, explain = false, frontier = false;
   int points = 9;
@@ -36,20 +36,19 @@ struct Options {
   Workload workload;
 };
 
-absl::StatusOr<double> Budget(const Options& options, const QualityTable& quality) {
-  if (options.max_loss >= 0) return options.max_loss;
-  ASSIGN_OR_RETURN(const TensorType type, ParseTensorType(options.as_good_as));
-  return UniformLoss(quality, type);
-}
-
-absl::StatusOr<PlanInputs> ReadInputs(const Options& options, const std::string& sha256) {
+// `meter` is made where text is given to check plans on.
+absl::StatusOr<PlanInputs> ReadInputs(const Options& options, const std::string& sha256,
+                                      std::unique_ptr<PlanMeter>& meter) {
   PlanInputs in;
   in.workload = options.workload;
   ASSIGN_OR_RETURN(in.model, ReadModel(options.model));
   ASSIGN_OR_RETURN(in.cluster, ReadCluster(options.cluster));
   ASSIGN_OR_RETURN(in.profile, ReadProfile(options.profile));
   ASSIGN_OR_RETURN(in.quality, LoadOrComputeQuality(options.quality, in.model, sha256, options.types));
-  ASSIGN_OR_RETURN(in.limits.loss_budget, Budget(options, in.quality));
+  if (meter == nullptr) {
+    ASSIGN_OR_RETURN(meter, MakeMeter(options.budget, in.model));
+  }
+  RETURN_IF_ERROR(ApplyBudget(options.budget, in.model, in.quality, meter.get(), in.limits));
   in.limits.one_block_per_server = !options.many_blocks;
   in.limits.max_servers = options.max_servers;
   in.limits.objective = options.objective == "throughput" ? Objective::kThroughput : Objective::kLatency;
@@ -86,25 +85,28 @@ absl::Status TakeFromPlan(const Plan& old_plan, Options& options, std::string_vi
   if (!given("--prompt-tokens")) work.prompt_tokens = old.prompt_tokens;
   if (!given("--output-tokens")) work.output_tokens = old.output_tokens;
   if (!given("--wire")) work.wire = old.wire;
-  if (given("--max-loss") || given("--as-good-as")) return absl::OkStatus();
+  if (options.budget.Given()) return absl::OkStatus();
   if (old_plan.loss_kind != loss_kind)
     return InvalidArgument(
         "the old plan's budget is in '{}' loss, the quality table is in '{}': say --max-loss or --as-good-as",
         old_plan.loss_kind, loss_kind);
-  options.max_loss = old_plan.loss_budget;
+  options.budget.max_loss = old_plan.loss_budget;
   return absl::OkStatus();
 }
 
 // --from and --what-if: without --from the old plan is the one for things as they are.
 absl::Status RunAgain(const Program& program, const Options& given, const std::string& sha256) {
   Options options = given;
+  if (!options.budget.check_text.empty() && options.budget.max_loss_increase < 0)
+    return InvalidArgument("a plan for a change is not measured: leave out --check-text");
   ReplanRequest request;
+  std::unique_ptr<PlanMeter> meter;
   if (!options.from.empty()) {
     ASSIGN_OR_RETURN(request.old_plan, ReadPlan(options.from));
-    ASSIGN_OR_RETURN(const PlanInputs in, ReadInputs(options, sha256));
+    ASSIGN_OR_RETURN(const PlanInputs in, ReadInputs(options, sha256, meter));
     RETURN_IF_ERROR(TakeFromPlan(request.old_plan, options, Name(in.quality.kind)));
   }
-  ASSIGN_OR_RETURN(request.inputs, ReadInputs(options, sha256));
+  ASSIGN_OR_RETURN(request.inputs, ReadInputs(options, sha256, meter));
   PlanInputs& in = request.inputs;
   if (options.from.empty()) {
     ProgressLine line("planning");
@@ -138,16 +140,21 @@ absl::Status Run(const Program& program, const Options& options) {
         "plan needs a model, --cluster and --profile, or --problem (see dilemma plan --help)");
   ASSIGN_OR_RETURN(const std::string sha256, Sha256OfFile(options.model));
   if (!options.from.empty() || !options.what_if.empty()) return RunAgain(program, options, sha256);
-  ASSIGN_OR_RETURN(const PlanInputs in, ReadInputs(options, sha256));
-  ASSIGN_OR_RETURN(const Problem problem, BuildProblem(in));
-  if (options.frontier) RETURN_IF_ERROR(CheckFrontier(problem));
-  ProgressLine line("planning");
-  const SolveOptions solve_options = MakeSolveOptions(options.time_limit_s, options.gap, line);
-  ASSIGN_OR_RETURN(const SolveResult result, SolveBy(options.method, problem, solve_options));
-  line.Finish();
-  if (!result.HasAssignment()) return NoPlan(program, problem, result, solve_options);
+  std::unique_ptr<PlanMeter> meter;
+  ASSIGN_OR_RETURN(const PlanInputs in, ReadInputs(options, sha256, meter));
+  ASSIGN_OR_RETURN(const Problem asked, BuildProblem(in));
+  if (options.frontier) RETURN_IF_ERROR(CheckFrontier(asked));
+  ASSIGN_OR_RETURN(const CheckedPlan checked,
+                   SolveChecked(options.budget, in, asked, meter.get(), options.method, options.time_limit_s,
+                                options.gap));
+  const auto& [result, problem, check] = checked;
+  if (!result.HasAssignment()) {
+    ProgressLine line("asking what is missing");
+    return NoPlan(program, problem, result, MakeSolveOptions(options.time_limit_s, options.gap, line));
+  }
   ASSIGN_OR_RETURN(Plan plan,
                    ToPlan({in.model, sha256, in.cluster, in.quality, in.workload}, problem, result));
+  plan.check = check;
   if (options.explain && !Interrupted()) {
     std::vector<Resource> resources = ResourcesOf(problem, result.assignment);
     for (Resource& link : LinkResources(in, problem, result.assignment)) resources.push_back(std::move(link));
@@ -164,8 +171,8 @@ absl::Status Run(const Program& program, const Options& options) {
     if (curve.has_value()) json["trade_off"] = TradeOffToJson(*curve);
     PrintJson(json);
   } else {
-    std::string text =
-        RenderPlan(plan, in.model) + RenderExplanation(plan.explanation) + "\n" + RenderRing(plan, in.model);
+    std::string text = RenderPlan(plan, in.model) + RenderCheck(plan) + RenderExplanation(plan.explanation) +
+                       "\n" + RenderRing(plan, in.model);
     if (curve.has_value()) text += RenderFrontier(*curve);
     text += fmt::format("\nwritten to {}", options.out);
     if (curve.has_value()) text += fmt::format("; the curve to {}, for any browser", options.page);
@@ -189,6 +196,8 @@ void AddPlan(Program& program) {
   CLI::App* command = AddCommand(
       program, "plan", "Decide which server runs each unit and at how many bits",
       "dilemma plan model.gguf --cluster emulated.toml --profile profile.json --as-good-as q5_0 --explain\n"
+      "  dilemma plan model.gguf -c emulated.toml -p profile.json -q quality.json --max-kl 0.06 --check-text "
+      "dev-v1.1.json --check-part test\n"
       "  dilemma plan model.gguf -c emulated.toml -p profile.json --frontier --page frontier.html\n"
       "  dilemma plan model.gguf -c emulated.toml -p profile.json --from plan.json --what-if \"link a-b 20 "
       "Mbit/s\"",
@@ -206,12 +215,7 @@ void AddPlan(Program& program) {
       "--quality,-q", options->quality,
       "Loss of each unit at each type (default: the paper's weight difference, computed now)");
   command->add_option("--out,-o", options->out, "Where the plan goes")->capture_default_str();
-  auto* loss =
-      command->add_option("--max-loss", options->max_loss, "Budget, in the quality table's own measure")
-          ->check(CLI::NonNegativeNumber);
-  command->add_option("--as-good-as", options->as_good_as, "Budget: the loss of the whole model at this type")
-      ->capture_default_str()
-      ->excludes(loss);
+  AddBudgetOptions(command, options->budget);
   command->add_option("--types", options->types, "Menu of tensor types (default: all but the source's own)");
   command->add_flag("--many-blocks", options->many_blocks, "A server may hold several runs of layers");
   command->add_flag(

@@ -110,6 +110,11 @@ std::string RenderPlan(const Plan& plan, const ModelInfo& model) {
   out += fmt::format("loss ({}): {:.5f} of {:.5f} allowed; {} by {} in {}{}\n", plan.loss_kind, plan.loss,
                      plan.loss_budget, plan.status, plan.method, FormatDuration(plan.solve_s),
                      plan.gap <= 1e-6 ? ", proven" : fmt::format(", gap {:.2g} %", 100 * plan.gap));
+  if (plan.fp32_bytes > 0) {
+    out += fmt::format(
+        "size: {} of weights, {:.2f} % of the model in 32-bit floats\n", FormatBytes(plan.weight_bytes()),
+        100.0 * static_cast<double>(plan.weight_bytes()) / static_cast<double>(plan.fp32_bytes));
+  }
   for (const std::string& limit : plan.binding) out += "binds: " + limit + "\n";
   return out;
 }

@@ -8,6 +8,7 @@
 #include "base/statistics.h"
 #include "base/units.h"
 #include "base/utf8.h"
+#include "budget/size_budget.h"
 #include "quantizer/shard_writer.h"
 #include "quantizer/weight_loss.h"
 
@@ -107,6 +108,7 @@ absl::StatusOr<Plan> ToPlan(const PlannedModel& planned, const Problem& problem,
   context.cluster = planned.cluster.name;
   context.workload = planned.workload;
   context.loss_kind = planned.quality.kind;
+  context.fp32_bytes = Fp32Bytes(planned.model);
   return MakePlan(problem, result, context);
 }
 

@@ -13,19 +13,24 @@ namespace {
 
 constexpr std::string_view kInstruction =
     "Answer each question with a few words copied from the passage.\n\n";
-// Made for this prompt; it is in no data set.
-constexpr std::string_view kExample =
-    "Passage: The lighthouse at Cape Morrow was built in 1871 by the engineer Anna Lindqvist. Its lamp, "
-    "which "
-    "first burned whale oil, was changed to electric light in 1924 and can be seen from 30 kilometres away.\n"
-    "Question: Who built the lighthouse?\n"
-    "Answer: Anna Lindqvist\n\n";
+// Made for these prompts; it is in no data set.
+constexpr std::string_view kExamplePassage =
+    "The lighthouse at Cape Morrow was built in 1871 by the engineer Anna Lindqvist. Its lamp, which first "
+    "burned whale oil, was changed to electric light in 1924 and can be seen from 30 kilometres away.";
+constexpr std::string_view kExampleQuestion = "Who built the lighthouse?";
 
-std::string SharedText(std::string_view context, int shots) {
-  return fmt::format("{}{}Passage: {}", kInstruction, shots > 0 ? kExample : "", context);
+std::string QuestionText(std::string_view question, SquadPrompt prompt) {
+  const std::string_view stripped = View(absl::StripAsciiWhitespace(View(question)));
+  return prompt == SquadPrompt::kQuoted
+             ? fmt::format("\n\nQuestion: {}\nAnswer (a few words from the passage): \"", stripped)
+             : fmt::format("\nQuestion: {}\nAnswer:", stripped);
 }
-std::string QuestionText(std::string_view question) {
-  return fmt::format("\nQuestion: {}\nAnswer:", View(absl::StripAsciiWhitespace(View(question))));
+
+std::string SharedText(std::string_view context, int shots, SquadPrompt prompt) {
+  if (shots == 0) return fmt::format("{}Passage: {}", kInstruction, context);
+  return fmt::format("{}Passage: {}{}{}\n\nPassage: {}", kInstruction, kExamplePassage,
+                     QuestionText(kExampleQuestion, prompt),
+                     prompt == SquadPrompt::kQuoted ? "Anna Lindqvist\"" : " Anna Lindqvist", context);
 }
 
 // The tokens of `text` where it follows `left`: a tokenizer may treat a text's beginning in its own way.
@@ -41,13 +46,15 @@ std::vector<int32_t> EncodeAfter(const Tokenizer& tokenizer, std::string_view le
 absl::StatusOr<Query> MakeQuery(const SquadQuestion& question, const Tokenizer& tokenizer,
                                 const SquadOptions& options) {
   Query query;
-  query.prompt = EncodeAfter(tokenizer, ".", QuestionText(question.question));
+  const bool quoted = options.prompt == SquadPrompt::kQuoted;
+  query.prompt = EncodeAfter(tokenizer, ".", QuestionText(question.question, options.prompt));
   query.max_tokens = options.max_answer_tokens;
   std::vector<std::string> answers = question.answers;
   std::sort(answers.begin(), answers.end());
   answers.erase(std::unique(answers.begin(), answers.end()), answers.end());
   for (const std::string& answer : answers) {
-    query.candidates.push_back(EncodeAfter(tokenizer, "Answer:", " " + answer));
+    query.candidates.push_back(quoted ? EncodeAfter(tokenizer, ": \"", answer)
+                                      : EncodeAfter(tokenizer, "Answer:", " " + answer));
     if (query.candidates.back().empty()) {
       return InvalidArgument("question {}: the answer '{}' has no tokens", question.id, answer);
     }
@@ -107,10 +114,27 @@ std::vector<double> Minus(const std::vector<double>& a, const std::vector<double
 
 }  // namespace
 
-std::vector<int32_t> AnswerEndTokens(const Tokenizer& tokenizer) {
+std::string_view Name(SquadPrompt prompt) {
+  return prompt == SquadPrompt::kAuto ? "auto" : prompt == SquadPrompt::kLine ? "line" : "quoted";
+}
+
+absl::StatusOr<SquadPrompt> ParseSquadPrompt(std::string_view text) {
+  for (const SquadPrompt prompt : {SquadPrompt::kAuto, SquadPrompt::kLine, SquadPrompt::kQuoted})
+    if (Name(prompt) == text) return prompt;
+  return InvalidArgument("there is no prompt '{}': auto, line, quoted", text);
+}
+
+SquadPrompt PromptFor(SquadPrompt prompt, const Tokenizer& tokenizer) {
+  if (prompt != SquadPrompt::kAuto) return prompt;
+  return tokenizer.ApplyChatTemplate({{"user", "?"}}).ok() ? SquadPrompt::kQuoted : SquadPrompt::kLine;
+}
+
+std::vector<int32_t> AnswerEndTokens(const Tokenizer& tokenizer, SquadPrompt prompt) {
+  const std::string_view marks = PromptFor(prompt, tokenizer) == SquadPrompt::kQuoted ? "\n\"" : "\n";
   std::vector<int32_t> tokens;
   for (int32_t token = 0; token < tokenizer.vocab_size(); ++token) {
-    if (tokenizer.IsEndOfGeneration(token) || tokenizer.Piece(token).find('\n') != std::string::npos) {
+    if (tokenizer.IsEndOfGeneration(token) ||
+        tokenizer.Piece(token).find_first_of(marks) != std::string::npos) {
       tokens.push_back(token);
     }
   }
@@ -118,8 +142,9 @@ std::vector<int32_t> AnswerEndTokens(const Tokenizer& tokenizer) {
 }
 
 absl::StatusOr<std::vector<SquadTask>> MakeSquadTasks(const std::vector<SquadArticle>& articles,
-                                                      const Tokenizer& tokenizer,
-                                                      const SquadOptions& options) {
+                                                      const Tokenizer& tokenizer, const SquadOptions& given) {
+  SquadOptions options = given;
+  options.prompt = PromptFor(given.prompt, tokenizer);
   if (options.shots < 0 || options.shots > 1 || options.max_answer_tokens < 1 || options.limit < 0) {
     return InvalidArgument("shots must be 0 or 1, the length of answers at least 1, the limit at least 0");
   }
@@ -128,7 +153,8 @@ absl::StatusOr<std::vector<SquadTask>> MakeSquadTasks(const std::vector<SquadArt
   for (const SquadParagraph* paragraph : ChooseParagraphs(articles, options.limit)) {
     SquadTask& task = tasks.emplace_back();
     task.shared = start;
-    const auto text = tokenizer.Encode(SharedText(paragraph->context, options.shots), false, false);
+    const auto text =
+        tokenizer.Encode(SharedText(paragraph->context, options.shots, options.prompt), false, false);
     task.shared.insert(task.shared.end(), text.begin(), text.end());
     for (const SquadQuestion& question : paragraph->questions) {
       ASSIGN_OR_RETURN(Query query, MakeQuery(question, tokenizer, options));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -16,7 +17,17 @@
 
 namespace dilemma {
 
+// How a model is asked (docs/quality.md has both texts). kLine: "Answer:", and the answer ends with the line,
+// as models without a chat template go on. kQuoted: the answer is in quotation marks that the prompt opens;
+// models tuned to chat answer in whole sentences, or with an empty line, unless they are held to a phrase
+// that way. kAuto: kQuoted where the model has a chat template.
+enum class SquadPrompt { kAuto, kLine, kQuoted };
+std::string_view Name(SquadPrompt prompt);
+absl::StatusOr<SquadPrompt> ParseSquadPrompt(std::string_view text);    // "auto", "line", "quoted"
+SquadPrompt PromptFor(SquadPrompt prompt, const Tokenizer& tokenizer);  // never kAuto
+
 struct SquadOptions {
+  SquadPrompt prompt = SquadPrompt::kAuto;
   int shots = 0;  // 0 or 1: answered questions that are shown before
   int64_t max_answer_tokens = 24;
   int64_t limit = 0;  // about so many questions, of paragraphs spread evenly over the articles; 0: all
@@ -42,8 +53,9 @@ struct SquadSummary {
   Estimate loss;             // nats per token of the gold answers
 };
 
-// Tokens that end an answer: the model's own, and every one with a line's end in it.
-std::vector<int32_t> AnswerEndTokens(const Tokenizer& tokenizer);
+// Tokens that end an answer: the model's own, and every one with a line's end in it, or a quotation mark
+// where the prompt opens one.
+std::vector<int32_t> AnswerEndTokens(const Tokenizer& tokenizer, SquadPrompt prompt = SquadPrompt::kAuto);
 
 // `articles` must outlive the result. kInvalidArgument where no question is left.
 absl::StatusOr<std::vector<SquadTask>> MakeSquadTasks(const std::vector<SquadArticle>& articles,

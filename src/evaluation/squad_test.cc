@@ -72,6 +72,32 @@ TEST(SquadTest, ShowsAnExampleAndLimits) {
   EXPECT_FALSE(MakeSquadTasks({}, tokenizer, {}).ok());
 }
 
+TEST(SquadTest, QuotedAnswersEndWithTheQuotationMark) {
+  const ByteTokenizer tokenizer;
+  const auto articles = Articles();
+  const auto tasks = MakeSquadTasks(articles, tokenizer, {.prompt = SquadPrompt::kQuoted, .shots = 1});
+  ASSERT_TRUE(tasks.ok()) << tasks.status();
+  const std::string shared = tokenizer.Decode(tasks->at(0).shared);
+  EXPECT_NE(shared.find("Answer (a few words from the passage): \"Anna Lindqvist\"\n\nPassage: Passage one."),
+            std::string::npos)
+      << shared;
+  EXPECT_EQ(tokenizer.Decode(tasks->at(0).queries[0].prompt),
+            "\n\nQuestion: Which?\nAnswer (a few words from the passage): \"");
+  EXPECT_EQ(tokenizer.Decode(tasks->at(0).queries[1].candidates[0]), "B");
+  std::vector<std::vector<float>> table(256, std::vector<float>(256, 0));
+  table['"']['B'] = 5;
+  table['B']['"'] = 5;
+  TableModel model(std::move(table));
+  model.end_tokens = AnswerEndTokens(tokenizer, SquadPrompt::kQuoted);
+  const auto answers = AnswerSquad(model, tokenizer, *tasks);
+  ASSERT_TRUE(answers.ok()) << answers.status();
+  EXPECT_EQ(answers->at(1).prediction, "B");
+  EXPECT_EQ(answers->at(1).exact_match, 1);
+  EXPECT_EQ(PromptFor(SquadPrompt::kAuto, tokenizer), SquadPrompt::kLine);  // it has no chat template
+  EXPECT_EQ(ParseSquadPrompt("quoted").value(), SquadPrompt::kQuoted);
+  EXPECT_FALSE(ParseSquadPrompt("rhymed").ok());
+}
+
 TEST(SquadTest, ProgressCancels) {
   const ByteTokenizer tokenizer;
   const auto articles = Articles();

@@ -101,6 +101,12 @@ TypeMix Plan::TypeOf(int unit) const {
   return {};
 }
 
+int64_t Plan::weight_bytes() const {
+  int64_t bytes = 0;
+  for (const PlanStage& stage : stages) bytes += stage.weight_bytes;
+  return bytes;
+}
+
 absl::Status CheckShape(const Plan& plan, std::string_view source) {
   if (plan.stages.empty()) return InvalidArgument("{}: the plan has no stages", source);
   int next = 0;
@@ -147,6 +153,10 @@ Json PlanToJson(const Plan& plan) {
                  {"gap", plan.gap},
                  {"seconds", plan.solve_s}}},
                {"binding", plan.binding}};
+  if (plan.fp32_bytes > 0) {
+    json["size"] = {{"weight_bytes", plan.weight_bytes()}, {"fp32_bytes", plan.fp32_bytes}};
+  }
+  if (plan.check.has_value()) json["quality"]["check"] = QualityCheckToJson(*plan.check);
   if (!plan.explanation.empty()) json["explanation"] = ExplanationToJson(plan.explanation);
   return json;
 }
@@ -176,6 +186,15 @@ absl::StatusOr<Plan> PlanFromJson(const JsonField& json) {
   ASSIGN_OR_RETURN(plan.loss_kind, quality.String("kind"));
   ASSIGN_OR_RETURN(plan.loss, quality.Number("loss"));
   ASSIGN_OR_RETURN(plan.loss_budget, quality.Number("budget"));
+  if (!quality.Missing("check")) {
+    ASSIGN_OR_RETURN(const JsonField check, quality.At("check"));
+    ASSIGN_OR_RETURN(plan.check, QualityCheckFromJson(check));
+  }
+  if (!json.Missing("size")) {
+    ASSIGN_OR_RETURN(const JsonField size, json.At("size"));
+    ASSIGN_OR_RETURN(plan.fp32_bytes, size.Integer("fp32_bytes"));
+    if (plan.fp32_bytes < 0) return size.Error("'fp32_bytes' is negative");
+  }
   ASSIGN_OR_RETURN(const JsonField solver, json.At("solver"));
   ASSIGN_OR_RETURN(plan.method, solver.String("method"));
   ASSIGN_OR_RETURN(plan.status, solver.String("status"));

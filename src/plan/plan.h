@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "base/json.h"
 #include "model/model.h"
 #include "plan/explanation.h"
+#include "plan/quality_check.h"
 
 namespace dilemma {
 
@@ -63,10 +65,13 @@ struct Plan {
   std::string method;     // solver or baseline that made it
   std::string status;     // optimal | feasible
   double bound_s = 0, gap = 0, solve_s = 0;
-  std::vector<std::string> binding;  // limits that bind, as sentences
-  Explanation explanation;           // empty where it was not asked for
+  std::vector<std::string> binding;   // limits that bind, as sentences
+  Explanation explanation;            // empty where it was not asked for
+  std::optional<QualityCheck> check;  // where the plan was measured
+  int64_t fp32_bytes = 0;             // of the model's weights in 32-bit floats; 0 in plans that do not say
 
   TypeMix TypeOf(int unit) const;  // of the stage that has it
+  int64_t weight_bytes() const;    // of all stages
   int units() const { return stages.empty() ? 0 : stages.back().last_unit + 1; }
 };
 

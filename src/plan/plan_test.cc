@@ -42,6 +42,32 @@ TEST(PlanTest, ReadsWhatItWrites) {
   EXPECT_EQ(again.units(), 3);
 }
 
+TEST(PlanTest, KeepsItsSizeAndWhatWasMeasured) {
+  Plan plan = SmallPlan();
+  plan.fp32_bytes = 4000;
+  plan.stages[0].weight_bytes = 500;
+  plan.stages[1].weight_bytes = 10;
+  QualityCheck check;
+  check.text = "book.txt: 8 windows of 512 tokens";
+  check.unit = "kl";
+  check.target = 0.06;
+  check.kl = {0.055, 0.05, 0.06};
+  check.teacher_loss = 3.1;
+  check.loss_increase = {0.02, 0.01, 0.03};
+  check.rounds = {{"solved", 0.06, 0.06, 0.07, 0.4, false}, {"swapped", 0.06, 0.05, 0.055, 0.41, true}};
+  plan.check = check;
+  const Json json = PlanToJson(plan);
+  const Plan again = *PlanFromJson(JsonField(json, "plan.json"));
+  EXPECT_EQ(PlanToJson(again), json);
+  EXPECT_EQ(json["size"]["weight_bytes"], 510);
+  ASSERT_TRUE(again.check.has_value());
+  EXPECT_EQ(again.check->rounds.at(1).how, "swapped");
+  EXPECT_EQ(again.check->loss_increase.high, 0.03);
+  Json broken = json;
+  broken["quality"]["check"]["rounds"][0].erase("measured");
+  EXPECT_THAT(ErrorOf(broken), HasSubstr("quality.check.rounds[0]"));
+}
+
 TEST(PlanTest, KeepsItsExplanation) {
   Plan plan = SmallPlan();
   plan.explanation.limits = {{"memory of a", "MiB", 60.5, 64, 0, 2, 0.25, 0.5, true},

@@ -53,6 +53,7 @@ void AddCerts(Program& program);
 void AddNode(Program& program);
 void AddProfile(Program& program);
 void AddPlan(Program& program);
+void AddFleet(Program& program);
 void AddQuantize(Program& program);
 void AddRun(Program& program);
 void AddServe(Program& program);

@@ -26,6 +26,7 @@ int Main(int argc, char** argv) {
   AddNode(program);
   AddProfile(program);
   AddPlan(program);
+  AddFleet(program);
   AddQuantize(program);
   AddRun(program);
   AddServe(program);

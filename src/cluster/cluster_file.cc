@@ -1,97 +1,17 @@
 // The TOML form of a cluster (docs/formats.md): read with toml++, errors name line and field.
-#include <set>
 #include <sstream>
 
 #include "base/file.h"
 #include "base/status.h"
 #include "base/units.h"
 #include "cluster/cluster.h"
-
-// toml++ 3.3 asserts that a table's header begins like a name, before it checks that and says what is wrong:
-// "[[|" would end the program.
-#define TOML_ASSERT(expression) static_cast<void>(0)
-#include "toml++/toml.h"
+#include "cluster/toml_fields.h"
 
 namespace dilemma {
 namespace {
 
-// One table of the file, with the names that were read: any other name is a spelling mistake and an error.
-class Fields {
- public:
-  Fields(const toml::table& table, std::string source, std::string what)
-      : table_(table), source_(std::move(source)), what_(std::move(what)) {}
-
-  absl::Status Error(std::string_view field, std::string_view message) {
-    const toml::node* node = table_.get(field);
-    const auto line = node != nullptr ? node->source().begin.line : table_.source().begin.line;
-    return InvalidArgument("{}: line {}: {}, '{}': {}", source_, line, what_, field, message);
-  }
-
-  absl::StatusOr<std::optional<std::string>> Text(std::string_view field) {
-    seen_.insert(std::string(field));
-    const toml::node* node = table_.get(field);
-    if (node == nullptr) return std::nullopt;
-    if (!node->is_string()) return Error(field, "expected a text in quotes, like \"4 GiB\" or \"5 ms\"");
-    return node->as_string()->get();
-  }
-
-  absl::StatusOr<std::string> RequiredText(std::string_view field) {
-    ASSIGN_OR_RETURN(const auto text, Text(field));
-    if (!text.has_value() || text->empty()) return Error(field, "is missing");
-    return *text;
-  }
-
-  template <typename Parse, typename Value>
-  absl::Status Quantity(std::string_view field, Parse parse, Value& value) {
-    ASSIGN_OR_RETURN(const auto text, Text(field));
-    if (!text.has_value()) return absl::OkStatus();
-    auto parsed = parse(*text);
-    if (!parsed.ok()) return Error(field, Message(parsed.status()));
-    value = *parsed;
-    return absl::OkStatus();
-  }
-
-  absl::Status Number(std::string_view field, double low, double high, double& value) {
-    seen_.insert(std::string(field));
-    const toml::node* node = table_.get(field);
-    if (node == nullptr) return absl::OkStatus();
-    const auto number = node->value<double>();
-    if (!number.has_value() || !(*number >= low && *number <= high)) {
-      return Error(field, fmt::format("expected a number from {} to {}", low, high));
-    }
-    value = *number;
-    return absl::OkStatus();
-  }
-
-  absl::Status Bool(std::string_view field, bool& value) {
-    seen_.insert(std::string(field));
-    const toml::node* node = table_.get(field);
-    if (node == nullptr) return absl::OkStatus();
-    if (!node->is_boolean()) return Error(field, "expected true or false");
-    value = node->as_boolean()->get();
-    return absl::OkStatus();
-  }
-
-  void Allow(std::string_view field) { seen_.insert(std::string(field)); }
-
-  absl::Status RejectUnknown() {
-    for (const auto& [key, node] : table_) {
-      if (seen_.contains(std::string(key.str()))) continue;
-      std::string known;
-      for (const std::string& name : seen_) known += (known.empty() ? "" : ", ") + name;
-      return Error(key.str(), fmt::format("is not a field here; there are: {}", known));
-    }
-    return absl::OkStatus();
-  }
-
- private:
-  const toml::table& table_;
-  std::string source_, what_;
-  std::set<std::string> seen_;
-};
-
 absl::StatusOr<Server> ReadServer(const toml::table& table, const std::string& source, size_t number) {
-  Fields fields(table, source, fmt::format("server {}", number));
+  TomlFields fields(table, source, fmt::format("server {}", number));
   Server server;
   ASSIGN_OR_RETURN(server.name, fields.RequiredText("name"));
   if (server.name == kUser)
@@ -123,7 +43,7 @@ absl::StatusOr<Server> ReadServer(const toml::table& table, const std::string& s
 
 absl::StatusOr<Link> ReadLink(const toml::table& table, const std::string& source, size_t number,
                               const Cluster& cluster) {
-  Fields fields(table, source, fmt::format("link {}", number));
+  TomlFields fields(table, source, fmt::format("link {}", number));
   Link link;
   link.latency_s = cluster.default_latency_s;
   link.bandwidth_bps = cluster.default_bandwidth_bps;
@@ -145,20 +65,6 @@ absl::StatusOr<Link> ReadLink(const toml::table& table, const std::string& sourc
   return link;
 }
 
-// Calls `read` for each table of the list `key`.
-template <typename Read>
-absl::Status EachTable(const toml::table& root, std::string_view key, const std::string& source, Read read) {
-  const toml::node* node = root.get(key);
-  if (node == nullptr) return absl::OkStatus();
-  if (!node->is_array_of_tables()) {
-    return InvalidArgument("{}: line {}: '{}' must be written as [[{}]] sections", source,
-                           node->source().begin.line, key, key);
-  }
-  size_t number = 0;
-  for (const toml::node& item : *node->as_array()) RETURN_IF_ERROR(read(*item.as_table(), ++number));
-  return absl::OkStatus();
-}
-
 // With what must be escaped.
 std::string Quoted(std::string_view text) {
   std::ostringstream out;
@@ -170,15 +76,9 @@ std::string Quoted(std::string_view text) {
 
 absl::StatusOr<Cluster> ParseCluster(std::string_view text, std::string_view source_view) {
   const std::string source(source_view);
-  toml::table root;
-  try {
-    root = toml::parse(text, source);
-  } catch (const toml::parse_error& error) {
-    return InvalidArgument("{}: line {}: not valid TOML: {}", source, error.source().begin.line,
-                           error.description());
-  }
+  ASSIGN_OR_RETURN(const toml::table root, ParseToml(text, source));
   Cluster cluster;
-  Fields fields(root, source, "cluster");
+  TomlFields fields(root, source, "cluster");
   ASSIGN_OR_RETURN(const auto name, fields.Text("name"));
   cluster.name = name.value_or(std::filesystem::path(source).stem().string());
   RETURN_IF_ERROR(fields.Quantity("default_latency", ParseDuration, cluster.default_latency_s));

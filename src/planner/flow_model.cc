@@ -113,16 +113,22 @@ void FlowModel::AddRing() {
   }
 }
 
-void FlowModel::AddServerLimit(int n, double limit, double margin, const std::vector<double>& of_unit,
-                               double of_stage) {
-  if (std::isinf(limit)) return;
-  const double unit = limit > 0 ? 1 / limit : 1;
+FlowModel::Row FlowModel::Use(int n, const std::vector<double>& of_unit, double of_stage) const {
   Row row;
   for (int u = 0; u < problem_.units; ++u)
     for (int q = 0; q < problem_.types; ++q)
       if (const int column = x_[problem_.At(u, n, q)]; column >= 0)
-        row.emplace_back(column, of_unit[problem_.Uq(u, q)] * unit);
-  if (of_stage > 0) Append(row, Starts(n, of_stage * unit));
+        row.emplace_back(column, of_unit[problem_.Uq(u, q)]);
+  if (of_stage > 0) Append(row, Starts(n, of_stage));
+  return row;
+}
+
+void FlowModel::AddServerLimit(int n, double limit, double margin, const std::vector<double>& of_unit,
+                               double of_stage) {
+  if (std::isinf(limit)) return;
+  const double unit = limit > 0 ? 1 / limit : 1;
+  Row row = Use(n, of_unit, of_stage);
+  for (auto& [column, value] : row) value *= unit;
   model_.AddRow(-kNever, limit * unit * (1 - margin), row);
 }
 

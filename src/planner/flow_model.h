@@ -24,9 +24,12 @@ class FlowModel {
   std::optional<Assignment> Decode(const std::vector<double>& values) const;
   // Column values of an assignment that is feasible.
   std::vector<double> Encode(const Assignment& assignment) const;
+  // Entries of a row: what the plan takes of server n, where unit u at type q takes of_unit[Uq(u, q)] and
+  // each stage that is opened there of_stage.
+  using Row = std::vector<std::pair<int, double>>;
+  Row Use(int n, const std::vector<double>& of_unit, double of_stage) const;
 
  private:
-  using Row = std::vector<std::pair<int, double>>;
   void AddPlacements();
   void AddFlow();
   void AddRing();

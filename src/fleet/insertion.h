@@ -1,0 +1,64 @@
+// Joint plans by putting models in one after the other, and by taking some out and putting them in again.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "fleet/incumbent.h"
+#include "fleet/model_solver.h"
+
+namespace dilemma {
+
+// Which servers are looked at for a model, given what is left of them and what it is worth.
+class ViewSource {
+ public:
+  virtual ~ViewSource() = default;
+  // Valid until the next call. `also`: servers that must be among them.
+  virtual const ModelView& View(int model, const Room& room, const FleetPrices& prices, const Assignment& also) = 0;
+};
+
+// All servers for every model.
+class AllServers : public ViewSource {
+ public:
+  explicit AllServers(const std::vector<ModelView>& views) : views_(views) {}
+  const ModelView& View(int model, const Room&, const FleetPrices&, const Assignment&) override {
+    return views_[static_cast<size_t>(model)];
+  }
+
+ private:
+  const std::vector<ModelView>& views_;
+};
+
+class Insertion {
+ public:
+  // All outlive the object. `gap`: of the single solves.
+  Insertion(const Fleet& fleet, ViewSource& views, const ModelSolver& solver,
+            FleetIncumbent& incumbent, double gap)
+      : fleet_(fleet), views_(views), solver_(solver), incumbent_(incumbent), gap_(gap) {}
+
+  // Gets every plan of a model that is met.
+  void SetMet(std::function<void(int model, const Placed&)> met) { met_ = std::move(met); }
+  // Models in this order, each at the prices in what the others left; then each again without prices. One that
+  // finds no room goes to the front and all begin again, at most `tries` times. Whether a joint plan was found.
+  bool Fill(std::vector<int> order, const FleetPrices& prices, int tries);
+  // From the best joint plan so far: each model again within what the others leave, and pairs that share servers
+  // in both orders, until nothing improves or `rounds` are over.
+  void Improve(const FleetPrices& prices, int rounds);
+
+ private:
+  bool FillOnce(const std::vector<int>& order, const FleetPrices& prices, std::vector<Placed>& placed, int& failed);
+  bool Again(std::vector<Placed>& placed);  // each model without prices
+  bool Pair(std::vector<Placed>& placed, int a, int b, const FleetPrices& prices);
+  Placed Solve(int model, const Room& room, const FleetPrices& prices, const Assignment& start);
+  JointAssignment PlanOf(const std::vector<Placed>& placed) const;
+  Room RoomOf(const std::vector<Placed>& placed) const;
+
+  const Fleet& fleet_;
+  ViewSource& views_;
+  const ModelSolver& solver_;
+  FleetIncumbent& incumbent_;
+  const double gap_;
+  std::function<void(int, const Placed&)> met_;
+};
+
+}  // namespace dilemma

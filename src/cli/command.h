@@ -60,6 +60,7 @@ void AddServe(Program& program);
 void AddEmulate(Program& program);
 void AddDemo(Program& program);
 void AddReport(Program& program);
+void AddReproduce(Program& program);
 void AddEval(Program& program);
 void AddSensitivity(Program& program);
 void AddDistill(Program& program);

@@ -13,6 +13,7 @@
 #include "planner/baselines.h"
 #include "profiler/profiler.h"
 #include "simulator/emulator.h"
+#include "study/plan_inputs.h"
 
 namespace dilemma::cli {
 namespace {

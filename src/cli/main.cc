@@ -31,6 +31,7 @@ int Main(int argc, char** argv) {
   AddRun(program);
   AddServe(program);
   AddReport(program);
+  AddReproduce(program);
   AddEval(program);
   AddSensitivity(program);
   AddDistill(program);

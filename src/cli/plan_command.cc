@@ -13,6 +13,7 @@
 #include "model/gguf_reader.h"
 #include "planner/baselines.h"
 #include "report/page.h"
+#include "study/plan_inputs.h"
 #include "study/replan.h"
 
 namespace dilemma::cli {

@@ -29,9 +29,6 @@ absl::StatusOr<QualityTable> LoadOrComputeQuality(const std::string& path, const
                                                   const std::string& model_sha256,
                                                   const std::vector<std::string>& types);
 
-// The loss of the whole model at one type throughout (a unit that lacks it takes its next larger choice).
-absl::StatusOr<double> UniformLoss(const QualityTable& quality, TensorType type);
-
 // `result` as a plan, with its predictions; a result without an assignment becomes kFailedPrecondition with
 // the reason.
 struct PlannedModel {

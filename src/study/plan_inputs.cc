@@ -91,4 +91,23 @@ std::vector<Resource> LinkResources(const PlanInputs& inputs, const Problem& pro
   return out;
 }
 
+absl::StatusOr<double> UniformLoss(const QualityTable& quality, TensorType type) {
+  double loss = 0;
+  for (size_t u = 0; u < quality.units.size(); ++u) {
+    const Choice* best = quality.Find(static_cast<int>(u), TypeMix{type, {}});
+    if (best == nullptr) {
+      for (const Choice& choice :
+           quality.units[u].choices) {  // by descending bytes: the last one that is better
+        if (BitsPerWeight(choice.mix.base) >= BitsPerWeight(type)) best = &choice;
+      }
+    }
+    if (best == nullptr) {
+      return InvalidArgument("no type of {} is as good as {}; choose a smaller type or another budget",
+                             quality.units[u].unit, Name(type));
+    }
+    loss += best->loss;
+  }
+  return loss;
+}
+
 }  // namespace dilemma

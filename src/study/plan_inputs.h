@@ -20,6 +20,9 @@ struct PlanInputs {
 };
 absl::StatusOr<Problem> BuildProblem(const PlanInputs& inputs);
 
+// The loss of the whole model at one type throughout (a unit that lacks it takes its next larger choice).
+absl::StatusOr<double> UniformLoss(const QualityTable& quality, TensorType type);
+
 // "embedding=gateway", "head=gateway", "7=edge-fast" or "0-9=edge-fast" (layers). That there is such a server
 // is checked when the problem is built.
 absl::StatusOr<Pin> ParsePin(std::string_view text, const ModelInfo& model);

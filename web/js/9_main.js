@@ -1,4 +1,4 @@
-// The report of one plan.
+// Reports by their kind: of one plan, and of the paper's study.
 
 function planTiles(data) {
   const {solver, quality} = data;
@@ -33,8 +33,9 @@ function showReport() {
   const data = JSON.parse(document.getElementById("data").textContent);
   const main = document.getElementById("report");
   main.replaceChildren();
-  planReport(main, data);
-  main.append(html("footer", {}, "Made by dilemma report. Model ", html("code", {}, data.model.sha256 || NONE),
+  const study = data.kind === "reproduction";
+  (study ? reproduction : planReport)(main, data);
+  main.append(html("footer", {}, `Made by dilemma ${study ? "reproduce" : "report"}. Model `, html("code", {}, data.model.sha256 || NONE),
                    ". Charts: Observable Plot (ISC licence)."));
   document.documentElement.dataset.ready = "yes";
 }

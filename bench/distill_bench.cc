@@ -1,124 +1,265 @@
-// Distills the small model and prints its KL against the teacher beside ggml's plain quantization and
-// importance-weighted scales at the same types:
-//   distill_bench --types q4_0 [--embedding q8_0] [--calibration 32] [--test 20] [--methods
-//   plain,importance,distil]
-#include <chrono>
+// Ours against llama-quantize at no more file bytes: the choice of bits alone, its own types distilled, and
+// both. Prints file bytes, mean KL from the teacher on text that nothing was calibrated on, and the paired
+// ratio to the file that llama-quantize makes with an importance matrix. Make those first, then all figures
+// come from one run:
+//   bench/quality_llama_quantize.py --text dev-v1.1.json
+//   build/bench/distill_bench --text dev-v1.1.json --second "$(scripts/prose.sh)" --seeds 1,2,3
+// Checks that no file of ours is larger than what it is compared with. --without-peers: the rows' types and
+// sizes are taken as known and nothing is compared.
 #include <cstdio>
+#include <map>
 
 #include "CLI/CLI.hpp"
+#include "base/clock.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "base/status.h"
+#include "distill/choose_types.h"
 #include "distill/distill.h"
+#include "distill/sensitivity.h"
 #include "engine/tokenizer.h"
 #include "evaluation/gguf_model.h"
 #include "evaluation/kl.h"
 #include "evaluation/text.h"
 #include "model/gguf_reader.h"
-#include "quantizer/tensor_codec.h"
 
 namespace dilemma {
 namespace {
 
 namespace fs = std::filesystem;
 
+struct Row {
+  std::string name;
+  int64_t bytes = 0;                    // of llama-quantize's file
+  std::string layers, ends;             // its types, where there is no file to read them from
+  double bits = 0, same = 0, both = 0;  // what is aimed at, in times its KL
+};
+const Row kRows[] = {{"Q5_0", 104998464, "q5_0", "q8_0", 0.55, 0.60, 0.40},
+                     {"Q4_K_M", 105454144, "q5_0+ffn_down=q6_k", "q8_0", 0.80, 0.60, 0.60},
+                     {"IQ4_NL", 91727104, "iq4_nl", "q8_0", 0.55, 0.60, 0.40},
+                     {"Q4_0", 91727104, "q4_0", "q8_0", 0.55, 0.60, 0.40}};
+
 struct Arguments {
   std::string model = (CacheDir() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf").string();
-  std::string text, types = "iq4_nl", embedding = "q8_0";
-  std::vector<std::string> methods = {"plain", "importance", "distil"};
-  int calibration = 32, test = 20, window = 512;
-  uint32_t seed = 1;
+  std::string peers = (CacheDir() / "bench" / "quality" / "default").string();
+  std::string text, second, work;
+  std::vector<std::string> rows = {"Q5_0", "Q4_K_M", "IQ4_NL", "Q4_0"};
+  std::vector<std::string> parts = {"bits", "same", "both"};
+  std::vector<uint32_t> seeds = {1};
+  int64_t calibration = 32, test = 20;
+  int threads = 0;
+  bool without_peers = false;
 };
 
-double Now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+struct Student {
+  std::string name;
+  std::string row;  // it is compared with
+  fs::path path;
+  int64_t bytes = 0;
+  double aim = 0;
+};
+
+void Say(const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }
+
+// The types of a file, unit by unit.
+std::vector<TypeMix> TypesOf(const ModelInfo& file) {
+  std::vector<TypeMix> types;
+  for (const Unit& unit : file.units) {
+    TypeMix mix;
+    std::map<int, int> uses;
+    for (const TensorInfo& tensor : unit.tensors) {
+      if (tensor.quantizable && ++uses[tensor.type.ggml] > uses[mix.base.ggml]) mix.base = tensor.type;
+    }
+    for (const TensorInfo& tensor : unit.tensors) {
+      if (tensor.quantizable && tensor.type != mix.base)
+        mix.exceptions[TensorRole(tensor.name)] = tensor.type;
+    }
+    types.push_back(std::move(mix));
+  }
+  return types;
 }
 
-absl::StatusOr<ShardInfo> Make(const std::string& method, const ModelInfo& model,
-                               std::span<const TypeMix> types, std::span<const TokenWindow> windows,
-                               const fs::path& path) {
-  if (method == "plain") {
-    return WriteWholeFrom(
-        model, types,
-        [&](const TensorInfo& tensor, TensorType type) -> absl::StatusOr<std::string> {
-          ASSIGN_OR_RETURN(const std::string bytes, ReadTensorBytes(model.path, tensor));
-          return Quantize(Dequantize(bytes, tensor.type, tensor.shape[0]), type, tensor.shape[0]);
-        },
-        model.tied_head, path);
-  }
-  DistillOptions options;
-  if (method == "importance") options.method = DistillMethod::kImportance;
-  return Distill(model, types, windows, options, path, [](const DistillEvent& event) {
-    std::fprintf(stderr, "\r%d/%d %s: %s        ", event.done, event.total, event.unit.c_str(),
-                 event.note.c_str());
-    return true;
-  });
-}
+class Bench {
+ public:
+  explicit Bench(const Arguments& args) : args_(args) {}
 
-absl::Status Run(const Arguments& args) {
-  ASSIGN_OR_RETURN(const ModelInfo model, ReadModel(args.model));
-  ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Load(args.model));
-  ASSIGN_OR_RETURN(const auto documents, ReadDocuments(args.text));
-  ASSIGN_OR_RETURN(const auto calibration_text, SelectPart(documents, Part::kCalibration));
-  ASSIGN_OR_RETURN(const auto test_text, SelectPart(documents, Part::kTest));
-  ASSIGN_OR_RETURN(const auto calibration,
-                   MakeWindows(calibration_text, *tokenizer,
-                               {.window = args.window, .count = args.calibration, .seed = args.seed}));
-  ASSIGN_OR_RETURN(const auto test,
-                   MakeWindows(test_text, *tokenizer, {.window = 512, .count = args.test, .seed = 0}));
-  std::printf("%zu calibration windows, %zu test windows\n", calibration.size(), test.size());
-  ASSIGN_OR_RETURN(TempDir dir, TempDir::Create("dilemma-bench"));
-  ASSIGN_OR_RETURN(const TypeMix wide, TypeMix::Parse("f16"));
-  const std::vector<TypeMix> wides(model.units.size(), wide);
-  RETURN_IF_ERROR(WriteWhole(model, wides, dir.path() / "teacher.gguf").status());
-  ASSIGN_OR_RETURN(const auto teacher,
-                   LoadGgufModel(dir.path() / "teacher.gguf", {.context = 512, .end_tokens = {}}));
-  ASSIGN_OR_RETURN(const TypeMix mix, TypeMix::Parse(args.types));
-  ASSIGN_OR_RETURN(const TypeMix embedding, TypeMix::Parse(args.embedding));
-  std::vector<TypeMix> types(model.units.size(), mix);
-  types.front() = types.back() = embedding;
-  std::vector<std::unique_ptr<LanguageModel>> students;
-  std::vector<LanguageModel*> pointers;
-  std::vector<double> seconds;
-  std::vector<int64_t> bytes;
-  for (const std::string& method : args.methods) {
-    const double start = Now();
-    ASSIGN_OR_RETURN(const ShardInfo file,
-                     Make(method, model, types, calibration, dir.path() / (method + ".gguf")));
-    seconds.push_back(Now() - start);
-    bytes.push_back(file.bytes);
-    ASSIGN_OR_RETURN(auto student, LoadGgufModel(file.path, {.context = 512, .end_tokens = {}}));
-    pointers.push_back(student.get());
-    students.push_back(std::move(student));
+  absl::Status Run() {
+    ASSIGN_OR_RETURN(model_, ReadModel(args_.model));
+    ASSIGN_OR_RETURN(tokenizer_, Tokenizer::Load(args_.model));
+    ASSIGN_OR_RETURN(documents_, ReadDocuments(args_.text));
+    ASSIGN_OR_RETURN(TempDir temporary, TempDir::Create("dilemma-bench"));
+    dir_ = args_.work.empty() ? temporary.path() : fs::path(args_.work);
+    fs::create_directories(dir_);
+    RETURN_IF_ERROR(FindRows());
+    for (const uint32_t seed : args_.seeds) RETURN_IF_ERROR(MakeStudents(seed));
+    ASSIGN_OR_RETURN(const TypeMix wide, TypeMix::Parse("f16"));
+    const std::vector<TypeMix> wides(model_.units.size(), wide);
+    RETURN_IF_ERROR(WriteWhole(model_, wides, dir_ / "teacher.gguf").status());
+    ASSIGN_OR_RETURN(const auto test, SelectPart(documents_, Part::kTest));
+    RETURN_IF_ERROR(Measure(args_.text + " (test articles)", test));
+    if (args_.second.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const auto second, ReadDocuments(args_.second));
+    return Measure(args_.second, second);
   }
-  ASSIGN_OR_RETURN(const auto scores, CompareModels(*teacher, pointers, test));
-  for (size_t i = 0; i < students.size(); ++i) {
-    const Estimate kl = MeanEstimate(scores[i + 1].kl);
-    std::printf("%-10s %s embedding %s  %.2f MB  KL %.4f [%.4f, %.4f]  made in %.0f s\n",
-                args.methods[i].c_str(), args.types.c_str(), args.embedding.c_str(),
-                static_cast<double>(bytes[i]) / 1e6, kl.mean, kl.low, kl.high, seconds[i]);
+
+ private:
+  // Rows as asked for; their files become the first students.
+  absl::Status FindRows() {
+    for (const std::string& name : args_.rows) {
+      const auto known =
+          std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& row) { return row.name == name; });
+      if (known == std::end(kRows)) return InvalidArgument("no row {}", name);
+      rows_.push_back(*known);
+      Row& row = rows_.back();
+      if (args_.without_peers) {
+        ASSIGN_OR_RETURN(const TypeMix layers, TypeMix::Parse(row.layers));
+        ASSIGN_OR_RETURN(const TypeMix ends, TypeMix::Parse(row.ends));
+        std::vector<TypeMix> types(model_.units.size(), layers);
+        types.front() = types.back() = ends;
+        types_[name] = std::move(types);
+        continue;
+      }
+      const fs::path path = fs::path(args_.peers) / (name + "-imatrix.gguf");
+      ASSIGN_OR_RETURN(const ModelInfo peer, ReadModel(path));
+      row.bytes = peer.file_bytes;
+      types_[name] = TypesOf(peer);
+      students_.push_back({name + " llama-quantize", "", path, row.bytes, 0});
+    }
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
-}
+
+  absl::StatusOr<QualityTable> Sensitivity(uint32_t seed, std::span<const TokenWindow> windows) {
+    const fs::path path = dir_ / fmt::format("quality-{}.json", seed);
+    if (fs::exists(path)) return ReadQuality(path);
+    const Stopwatch watch;
+    ASSIGN_OR_RETURN(QualityTable table,
+                     MeasureSensitivity(
+                         model_, windows, {.threads = args_.threads, .work_file = path.string() + ".part"},
+                         [](const SensitivityEvent& event) {
+                           std::fprintf(stderr, "\r%d/%d %s   ", event.done, event.total, event.unit.c_str());
+                           return true;
+                         }));
+    RETURN_IF_ERROR(WriteJson(path, QualityToJson(table)));
+    Say(fmt::format("\nsensitivity in {:.0f} s", watch.Seconds()));
+    return table;
+  }
+
+  absl::Status Make(const Row& row, const std::string& part, uint32_t seed, std::span<const TypeMix> types,
+                    std::span<const TokenWindow> windows) {
+    const std::string name = fmt::format("{} {} seed {}", row.name, part, seed);
+    const fs::path path = dir_ / fmt::format("{}-{}-{}.gguf", row.name, part, seed);
+    if (!fs::exists(path)) {
+      const Stopwatch watch;
+      DistillOptions options = {.threads = args_.threads, .work_dir = {}};
+      if (part == "bits" || part == "scales") options.method = DistillMethod::kImportance;
+      RETURN_IF_ERROR(Distill(model_, types, windows, options, path, [](const DistillEvent& event) {
+                        std::fprintf(stderr, "\r%d/%d %s: %s        ", event.done, event.total,
+                                     event.unit.c_str(), event.note.c_str());
+                        return true;
+                      }).status());
+      Say(fmt::format("\n{} in {:.0f} s", name, watch.Seconds()));
+    }
+    const auto bytes = static_cast<int64_t>(fs::file_size(path));
+    if (!args_.without_peers && bytes > row.bytes)
+      return Internal("{} has {} bytes, more than {}", name, bytes, row.bytes);
+    students_.push_back({name, row.name, path, bytes,
+                         part == "bits"   ? row.bits
+                         : part == "both" ? row.both
+                         : part == "same" ? row.same
+                                          : 1.0});
+    return absl::OkStatus();
+  }
+
+  absl::Status MakeStudents(uint32_t seed) {
+    ASSIGN_OR_RETURN(const auto text, SelectPart(documents_, Part::kCalibration));
+    ASSIGN_OR_RETURN(
+        const auto windows,
+        MakeWindows(text, *tokenizer_, {.window = 512, .count = args_.calibration, .seed = seed}));
+    for (const std::string& part : args_.parts) {
+      for (const Row& row : rows_) {
+        std::vector<TypeMix> types = types_[row.name];
+        if (part == "bits" || part == "both") {
+          ASSIGN_OR_RETURN(const QualityTable table, Sensitivity(seed, windows));
+          ASSIGN_OR_RETURN(ChosenTypes chosen, ChooseTypes(model_, table, row.bytes));
+          types = std::move(chosen.types);
+          Say(fmt::format("{}: chosen {} bytes, loss {:.4f}, ends {}", row.name, chosen.file_bytes,
+                          chosen.loss, types.front().ToString()));
+        }
+        RETURN_IF_ERROR(Make(row, part, seed, types, windows));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Measure(const std::string& title, const std::vector<Document>& text) {
+    ASSIGN_OR_RETURN(const auto windows,
+                     MakeWindows(text, *tokenizer_, {.window = 512, .count = args_.test, .seed = 0}));
+    const GgufModelOptions options = {.context = 512, .threads = args_.threads, .end_tokens = {}};
+    ASSIGN_OR_RETURN(const auto teacher, LoadGgufModel(dir_ / "teacher.gguf", options));
+    std::vector<std::unique_ptr<LanguageModel>> models;
+    std::vector<LanguageModel*> pointers;
+    for (const Student& student : students_) {
+      ASSIGN_OR_RETURN(auto model, LoadGgufModel(student.path, options));
+      pointers.push_back(model.get());
+      models.push_back(std::move(model));
+    }
+    ASSIGN_OR_RETURN(const auto scores, CompareModels(*teacher, pointers, windows));
+    std::printf(
+        "\n%zu windows of 512 tokens of %s; mean KL in nats and its ratio [95 %%, paired by window]\n",
+        windows.size(), title.c_str());
+    std::map<std::string, size_t> peers;
+    for (size_t i = 0; i < students_.size(); ++i) {
+      const Student& student = students_[i];
+      const Estimate kl = MeanEstimate(scores[i + 1].kl);
+      std::string ratio;
+      if (student.row.empty()) {
+        peers[student.name.substr(0, student.name.find(' '))] = i;
+      } else if (const auto peer = peers.find(student.row); peer != peers.end()) {
+        const Estimate times = RatioEstimate(scores[i + 1].kl, scores[peer->second + 1].kl);
+        ratio = fmt::format("{:.3f} [{:.3f}, {:.3f}], aim {:.2f}: {}", times.mean, times.low, times.high,
+                            student.aim, times.mean <= student.aim ? "met" : "missed");
+      }
+      std::printf("%-24s %11ld bytes  KL %.4f [%.4f, %.4f]  %s\n", student.name.c_str(),
+                  static_cast<long>(student.bytes), kl.mean, kl.low, kl.high, ratio.c_str());
+    }
+    std::fflush(stdout);
+    return absl::OkStatus();
+  }
+
+  const Arguments& args_;
+  ModelInfo model_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::vector<Document> documents_;
+  fs::path dir_;
+  std::vector<Row> rows_;
+  std::map<std::string, std::vector<TypeMix>> types_;  // of llama-quantize's files
+  std::vector<Student> students_;
+};
 
 }  // namespace
 }  // namespace dilemma
 
 int main(int argc, char** argv) {
   dilemma::Arguments args;
-  CLI::App app("KL of distilled models against plain ones");
+  CLI::App app("KL of models with chosen bits and distilled weights against llama-quantize's");
   app.add_option("--model", args.model);
   app.add_option("--text", args.text, "a SQuAD file; its articles are split into calibration and test")
       ->required();
-  app.add_option("--types", args.types);
-  app.add_option("--embedding", args.embedding);
-  app.add_option("--methods", args.methods)->delimiter(',');
-  app.add_option("--calibration", args.calibration);
-  app.add_option("--test", args.test);
-  app.add_option("--window", args.window);
-  app.add_option("--seed", args.seed);
+  app.add_option("--second", args.second, "text of another domain, to measure on alone");
+  app.add_option("--peers", args.peers, "folder of llama-quantize's files");
+  app.add_option("--rows", args.rows)->delimiter(',');
+  app.add_option(
+         "--parts", args.parts,
+         "bits: chosen types, scales by importance; same: llama-quantize's types, distilled; both; scales: "
+         "llama-quantize's types, scales by importance")
+      ->delimiter(',');
+  app.add_option("--seeds", args.seeds, "of the calibration text")->delimiter(',');
+  app.add_option("--calibration", args.calibration, "windows of 512 tokens");
+  app.add_option("--test", args.test, "windows of 512 tokens");
+  app.add_option("--work", args.work, "folder where everything made is kept and used again");
+  app.add_option("--threads", args.threads);
+  app.add_flag("--without-peers", args.without_peers);
   CLI11_PARSE(app, argc, argv);
-  const absl::Status status = dilemma::Run(args);
+  const absl::Status status = dilemma::Bench(args).Run();
   if (!status.ok()) std::fprintf(stderr, "error: %s\n", std::string(dilemma::Message(status)).c_str());
   return dilemma::ExitCode(status);
 }

@@ -1,10 +1,11 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/units.h"
+#include "cli/calibration.h"
 #include "cli/command.h"
+#include "cli/time_left.h"
+#include "distill/choose_types.h"
 #include "distill/distill.h"
-#include "engine/tokenizer.h"
-#include "evaluation/text.h"
 #include "model/gguf_reader.h"
 #include "plan/plan.h"
 
@@ -12,9 +13,9 @@ namespace dilemma::cli {
 namespace {
 
 struct Options {
-  std::string model, text, output = "distilled.gguf", plan, types, embedding, method = "distil", work;
-  int64_t windows = 32, window = 512;
-  uint32_t seed = 1;
+  std::string model, output = "distilled.gguf", plan, types, embedding, quality, max_bytes, method = "distil",
+                     work;
+  CalibrationOptions calibration;
   DistillOptions distill;
 };
 
@@ -29,8 +30,20 @@ absl::StatusOr<std::vector<TypeMix>> TypesOf(const ModelInfo& model, const Optio
     for (int u = 0; u < plan.units(); ++u) types.push_back(plan.TypeOf(u));
     return types;
   }
-  if (options.types.empty())
-    return InvalidArgument("give --types, as in --types q4_0+ffn_down=q5_0, or --plan");
+  if (!options.quality.empty()) {
+    if (options.max_bytes.empty())
+      return InvalidArgument("--quality goes with --max-file, the size aimed at");
+    ASSIGN_OR_RETURN(const QualityTable table, ReadQuality(options.quality));
+    ASSIGN_OR_RETURN(const int64_t max_bytes, ParseBytes(options.max_bytes));
+    ASSIGN_OR_RETURN(ChosenTypes chosen, ChooseTypes(model, table, max_bytes));
+    Say(fmt::format("types for {}: loss {:.4g} ({}) by the table", FormatBytes(chosen.file_bytes),
+                    chosen.loss, Name(table.kind)));
+    return std::move(chosen.types);
+  }
+  if (options.types.empty()) {
+    return InvalidArgument(
+        "give --types, as in --types q4_0+ffn_down=q5_0, --quality with --max-file, or --plan");
+  }
   ASSIGN_OR_RETURN(const TypeMix layers, TypeMix::Parse(options.types));
   ASSIGN_OR_RETURN(const TypeMix ends,
                    TypeMix::Parse(options.embedding.empty() ? options.types : options.embedding));
@@ -42,18 +55,16 @@ absl::StatusOr<std::vector<TypeMix>> TypesOf(const ModelInfo& model, const Optio
 absl::Status Run(const Program& program, Options options) {
   ASSIGN_OR_RETURN(const ModelInfo model, ReadModel(options.model));
   ASSIGN_OR_RETURN(const std::vector<TypeMix> types, TypesOf(model, options));
-  ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Load(options.model));
-  ASSIGN_OR_RETURN(const auto documents, ReadDocuments(options.text));
-  ASSIGN_OR_RETURN(const auto windows,
-                   MakeWindows(documents, *tokenizer,
-                               {.window = options.window, .count = options.windows, .seed = options.seed}));
+  ASSIGN_OR_RETURN(const auto windows, ReadCalibration(options.model, options.calibration));
   if (options.method == "importance") options.distill.method = DistillMethod::kImportance;
   options.distill.work_dir = options.work.empty() ? options.output + ".work" : options.work;
   ProgressLine line("distilling");
+  TimeLeft left;
   ASSIGN_OR_RETURN(
       const ShardInfo file,
       Distill(model, types, windows, options.distill, options.output, [&](const DistillEvent& event) {
-        line.Update(static_cast<double>(event.done) / event.total, event.unit);
+        const double fraction = static_cast<double>(event.done) / event.total;
+        line.Update(fraction, event.unit + left(fraction));
         return !Interrupted();
       }));
   line.Finish();
@@ -78,13 +89,19 @@ void AddDistill(Program& program) {
                  "dilemma distill model.gguf --calib text.txt --types q4_0 --ends q8_0 -o student.gguf",
                  [&program, options] { return Run(program, *options); });
   command->add_option("model", options->model, "The GGUF file: the teacher")->required();
-  command
-      ->add_option("--calib", options->text,
-                   "Calibration text: a text file, a folder of them, or a SQuAD file")
-      ->required();
+  AddCalibration(command, options->calibration)->required();
   command->add_option("--types", options->types, "Types of every layer, as in q4_0+ffn_down=q5_0");
   command->add_option("--ends", options->embedding, "Types of embedding and head (default: as the layers')");
-  command->add_option("--plan", options->plan, "Types from a plan instead");
+  CLI::Option* types = command->get_option("--types");
+  CLI::Option* quality = command
+                             ->add_option("--quality", options->quality,
+                                          "Choose each unit's types from a file of `dilemma sensitivity`")
+                             ->excludes(types);
+  command->add_option("--max-file", options->max_bytes, "The size they may have together, as in \"92 MB\"")
+      ->needs(quality);
+  command->add_option("--plan", options->plan, "Types from a plan instead")
+      ->excludes(types)
+      ->excludes(quality);
   command
       ->add_option("--method", options->method,
                    "distil: the whole recipe; importance: only the importance of each input")
@@ -95,13 +112,6 @@ void AddDistill(Program& program) {
   command->add_option(
       "--work", options->work,
       "Folder for finished units, which an interrupted run takes up again (default: beside the output)");
-  command->add_option("--windows", options->windows, "Windows of the text, drawn at random")
-      ->check(CLI::Range(4, 4096))
-      ->capture_default_str();
-  command->add_option("--window", options->window, "Tokens in one")
-      ->check(CLI::Range(16, 4096))
-      ->capture_default_str();
-  command->add_option("--seed", options->seed, "Which windows are drawn")->capture_default_str();
   command->add_option("--threads", options->distill.threads, "0: all cores")->capture_default_str();
 }
 

@@ -2,9 +2,12 @@
 #include "base/interrupt.h"
 #include "base/table.h"
 #include "base/units.h"
+#include "cli/calibration.h"
 #include "cli/command.h"
 #include "cli/render.h"
 #include "cli/steps.h"
+#include "cli/time_left.h"
+#include "distill/distill.h"
 #include "model/gguf_reader.h"
 #include "quantizer/shard_writer.h"
 
@@ -13,7 +16,48 @@ namespace {
 
 struct Options {
   std::string plan, model, shards, whole;
+  bool distill = false;
+  CalibrationOptions calibration;
 };
+
+std::vector<TypeMix> TypesOf(const Plan& plan) {
+  std::vector<TypeMix> types;
+  for (int u = 0; u < plan.units(); ++u) types.push_back(plan.TypeOf(u));
+  return types;
+}
+
+// The model at the plan's types, made with the calibration text; finished layers are kept in `dir` until all
+// are done, so that an interrupted run is taken up.
+absl::StatusOr<ModelInfo> MakeWithText(const ModelInfo& model, const Plan& plan, const Options& options,
+                                       const std::filesystem::path& dir) {
+  ASSIGN_OR_RETURN(const auto windows, ReadCalibration(model.path, options.calibration));
+  DistillOptions distill = {.work_dir = dir};
+  if (!options.distill) distill.method = DistillMethod::kImportance;
+  ProgressLine line(options.distill ? "distilling" : "weighing importance");
+  TimeLeft left;
+  const auto progress = [&](const DistillEvent& event) {
+    const double fraction = static_cast<double>(event.done) / event.total;
+    line.Update(fraction, event.unit + left(fraction));
+    return !Interrupted();
+  };
+  const std::filesystem::path path = dir / "model.gguf";
+  RETURN_IF_ERROR(Distill(model, TypesOf(plan), windows, distill, path, progress).status());
+  return ReadModel(path);
+}
+
+// `model` may be at the plan's types already; its tensors are copied then.
+absl::Status WriteAll(const ModelInfo& model, Plan& plan, const Options& options) {
+  RETURN_IF_ERROR(WriteShards(model, plan, options.shards));
+  RETURN_IF_ERROR(WriteJson(options.plan, PlanToJson(plan)));
+  if (options.whole.empty()) return absl::OkStatus();
+  ProgressLine line("writing the whole model");
+  return WriteWhole(model, TypesOf(plan), options.whole,
+                    [&](int done, int total) {
+                      line.Update(static_cast<double>(done) / total, "");
+                      return !Interrupted();
+                    })
+      .status();
+}
 
 absl::Status Run(const Program& program, const Options& options) {
   ASSIGN_OR_RETURN(Plan plan, ReadPlan(options.plan));
@@ -28,16 +72,17 @@ absl::Status Run(const Program& program, const Options& options) {
     return InvalidArgument("{}: has {} units, but the model has {}", options.plan, plan.units(),
                            model.units.size());
   }
-  RETURN_IF_ERROR(WriteShards(model, plan, options.shards));
-  RETURN_IF_ERROR(WriteJson(options.plan, PlanToJson(plan)));
-  if (!options.whole.empty()) {
-    std::vector<TypeMix> types;
-    for (int u = 0; u < plan.units(); ++u) types.push_back(plan.TypeOf(u));
-    ProgressLine line("writing the whole model");
-    RETURN_IF_ERROR(WriteWhole(model, types, options.whole, [&](int done, int total) {
-                      line.Update(static_cast<double>(done) / total, "");
-                      return !Interrupted();
-                    }).status());
+  if (options.distill && options.calibration.text.empty())
+    return InvalidArgument("--distill needs --calib: a text file or a SQuAD file");
+  if (options.calibration.text.empty()) {
+    RETURN_IF_ERROR(WriteAll(model, plan, options));
+  } else {
+    const std::filesystem::path work = std::filesystem::path(options.shards) / "distill.work";
+    ASSIGN_OR_RETURN(const ModelInfo made, MakeWithText(model, plan, options, work));
+    for (PlanStage& stage : plan.stages) stage.shard.clear();  // those that are there may be of other weights
+    RETURN_IF_ERROR(WriteAll(made, plan, options));
+    std::error_code ignored;
+    std::filesystem::remove_all(work, ignored);
   }
   if (program.json) {
     PrintJson(PlanToJson(plan)["stages"]);
@@ -67,6 +112,12 @@ void AddQuantize(Program& program) {
   command->add_option("--shards,-s", options->shards, "Folder for the shards")->capture_default_str();
   command->add_option("--whole", options->whole,
                       "Also write the whole model at the plan's types as one GGUF file");
+  command->add_flag("--distill", options->distill,
+                    "Distil every layer against the model's own outputs on the calibration text");
+  AddCalibration(command, options->calibration)
+      ->description(
+          "Calibration text: a text file, a folder of them, or a SQuAD file. Without --distill, only the "
+          "importance of each input is taken from it");
 }
 
 }  // namespace dilemma::cli

@@ -1,10 +1,10 @@
 #include "base/interrupt.h"
 #include "base/table.h"
 #include "base/units.h"
+#include "cli/calibration.h"
 #include "cli/command.h"
+#include "cli/time_left.h"
 #include "distill/sensitivity.h"
-#include "engine/tokenizer.h"
-#include "evaluation/text.h"
 #include "model/gguf_reader.h"
 #include "quality/quality.h"
 #include "quantizer/weight_loss.h"
@@ -13,26 +13,23 @@ namespace dilemma::cli {
 namespace {
 
 struct Options {
-  std::string model, text, output = "quality.json", loss = "measured";
-  int64_t windows = 32, window = 512;
-  uint32_t seed = 1;
+  std::string model, output = "quality.json", loss = "measured";
+  CalibrationOptions calibration;
   SensitivityOptions measured;
 };
 
 absl::StatusOr<QualityTable> Measure(const ModelInfo& model, const Options& options) {
-  if (options.text.empty())
+  if (options.calibration.text.empty())
     return InvalidArgument("--calib is needed for --loss measured: a text file or a SQuAD file");
-  ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Load(options.model));
-  ASSIGN_OR_RETURN(const auto documents, ReadDocuments(options.text));
-  ASSIGN_OR_RETURN(const auto windows,
-                   MakeWindows(documents, *tokenizer,
-                               {.window = options.window, .count = options.windows, .seed = options.seed}));
+  ASSIGN_OR_RETURN(const auto windows, ReadCalibration(options.model, options.calibration));
   SensitivityOptions measured = options.measured;
   measured.work_file = options.output + ".part";
   ProgressLine line("measuring sensitivity");
+  TimeLeft left;
   ASSIGN_OR_RETURN(QualityTable table,
                    MeasureSensitivity(model, windows, measured, [&](const SensitivityEvent& event) {
-                     line.Update(static_cast<double>(event.done) / event.total, event.unit);
+                     const double fraction = static_cast<double>(event.done) / event.total;
+                     line.Update(fraction, event.unit + left(fraction));
                      return !Interrupted();
                    }));
   std::error_code ignored;
@@ -79,8 +76,7 @@ void AddSensitivity(Program& program) {
                  "dilemma sensitivity model.gguf --calib text.txt -o quality.json",
                  [&program, options] { return Run(program, *options); });
   command->add_option("model", options->model, "The GGUF file")->required();
-  command->add_option("--calib", options->text,
-                      "Calibration text: a text file, a folder of them, or a SQuAD file");
+  AddCalibration(command, options->calibration);
   command
       ->add_option(
           "--loss", options->loss,
@@ -88,16 +84,9 @@ void AddSensitivity(Program& program) {
       ->check(CLI::IsMember({"measured", "weight"}))
       ->capture_default_str();
   command->add_option("--output,-o", options->output, "The quality file")->capture_default_str();
-  command->add_option("--windows", options->windows, "Windows of the text, spread at random")
-      ->check(CLI::Range(4, 4096))
-      ->capture_default_str();
-  command->add_option("--window", options->window, "Tokens in one")
-      ->check(CLI::Range(16, 4096))
-      ->capture_default_str();
   command->add_option("--probe-windows", options->measured.probe_windows, "Of them for end-to-end KL")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  command->add_option("--seed", options->seed, "Which windows are drawn")->capture_default_str();
   command->add_option("--threads", options->measured.threads, "0: all cores")->capture_default_str();
 }
 

@@ -84,6 +84,17 @@ absl::Status ForEachWindow(size_t windows, int threads,
   return absl::OkStatus();
 }
 
+absl::Status InTurns(size_t windows, int threads, const std::function<absl::Status(int, size_t)>& body,
+                     const std::function<void(int, size_t)>& take) {
+  for (size_t first = 0; first < windows; first += static_cast<size_t>(threads)) {
+    const size_t count = std::min(windows - first, static_cast<size_t>(threads));
+    RETURN_IF_ERROR(
+        ForEachWindow(count, threads, [&](int thread, size_t i) { return body(thread, first + i); }));
+    for (size_t i = 0; i < count; ++i) take(static_cast<int>(i), first + i);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Crew> LoadTeacherUnit(const ModelInfo& model, int unit, int64_t rows, int threads,
                                      const std::filesystem::path& path) {
   ASSIGN_OR_RETURN(const TypeMix wide, TypeMix::Parse("f32"));

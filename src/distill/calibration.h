@@ -45,6 +45,12 @@ class Crew {
 // all.
 absl::Status ForEachWindow(size_t windows, int threads, const std::function<absl::Status(int, size_t)>& body);
 
+// As above, for as many windows at once as there are threads; when these are through, take(thread, window) is
+// called for each of them in order of windows, one after the other. What `take` adds up does not depend on
+// `threads`, and is held once.
+absl::Status InTurns(size_t windows, int threads, const std::function<absl::Status(int, size_t)>& body,
+                     const std::function<void(int, size_t)>& take);
+
 // A unit of the teacher, widened to F32, written to `path` and loaded.
 absl::StatusOr<Crew> LoadTeacherUnit(const ModelInfo& model, int unit, int64_t rows, int threads,
                                      const std::filesystem::path& path);

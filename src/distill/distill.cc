@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // What a layer's matrices may choose from.
-constexpr LinearRecipe kRecipes[] = {{0.05, 0.5}, {0.15, 0.5}, {0.4, 0.5}, {1.0, 0.5}, {0.15, 0}, {1.0, 0}};
+constexpr LinearRecipe kRecipes[] = {{0.25, 0.5}, {0.05, 0.5}, {1.0, 0.5}, {1.0, 0}, {.plain = true}};
 
 absl::StatusOr<Matrix> ReadWeights(const ModelInfo& model, const TensorInfo& tensor) {
   ASSIGN_OR_RETURN(const std::string bytes, ReadTensorBytes(model.path, tensor));
@@ -115,30 +115,39 @@ class Distiller {
     Moments train, held_out;
   };
 
-  // Moments of a group's inputs, each thread's windows apart and then together.
-  absl::StatusOr<Split> Measure(Crew& teacher, Crew& student, int group) {
-    std::vector<Split> parts(static_cast<size_t>(teacher.threads()));
+  // What a window has at a group's input.
+  struct Seen {
+    std::vector<float> teacher, student, lacking;
+  };
+
+  // Moments of a group's inputs. `next`, where given, gets what comes out of the teacher.
+  absl::StatusOr<Split> Measure(Crew& teacher, Crew& student, int group, HiddenStates* next = nullptr) {
+    std::vector<Seen> seen(static_cast<size_t>(teacher.threads()));
+    Split split;
     const int64_t columns = teacher.groups()[static_cast<size_t>(group)].columns;
-    RETURN_IF_ERROR(
-        ForEachWindow(windows_.size(), teacher.threads(), [&](int thread, size_t w) -> absl::Status {
-          ASSIGN_OR_RETURN(const auto x, teacher.probe(thread).InputOf(teacher_[w], group));
-          const std::vector<float> wanted(x.begin(), x.end());
-          const auto carried = teacher.probe(thread).Residual();
-          std::vector<float> lacking(carried.begin(), carried.end());
-          ASSIGN_OR_RETURN(const auto y, student.probe(thread).InputOf(student_[w], group));
-          const auto got = student.probe(thread).Residual();
-          for (size_t i = 0; i < lacking.size(); ++i) lacking[i] -= got[i];
-          Split& part = parts[static_cast<size_t>(thread)];
-          (HeldOut(w) ? part.held_out : part.train).Add(wanted, y, lacking, columns, model_.n_embd);
-          return absl::OkStatus();
-        }));
-    for (size_t t = 1; t < parts.size(); ++t) {
-      parts[0].train.Merge(parts[t].train);
-      parts[0].held_out.Merge(parts[t].held_out);
-    }
-    parts[0].train.Average();
-    parts[0].held_out.Average();
-    return std::move(parts[0]);
+    if (next != nullptr) next->resize(teacher_.size());
+    const auto look = [&](int thread, size_t w) -> absl::Status {
+      Seen& at = seen[static_cast<size_t>(thread)];
+      std::vector<float>* output = next != nullptr ? &(*next)[w] : nullptr;
+      ASSIGN_OR_RETURN(const auto x, teacher.probe(thread).InputOf(teacher_[w], group, output));
+      at.teacher.assign(x.begin(), x.end());
+      const auto carried = teacher.probe(thread).Residual();
+      at.lacking.assign(carried.begin(), carried.end());
+      ASSIGN_OR_RETURN(const auto y, student.probe(thread).InputOf(student_[w], group));
+      at.student.assign(y.begin(), y.end());
+      const auto got = student.probe(thread).Residual();
+      for (size_t i = 0; i < at.lacking.size(); ++i) at.lacking[i] -= got[i];
+      return absl::OkStatus();
+    };
+    const auto add = [&](int thread, size_t w) {
+      const Seen& at = seen[static_cast<size_t>(thread)];
+      (HeldOut(w) ? split.held_out : split.train)
+          .Add(at.teacher, at.student, at.lacking, columns, model_.n_embd);
+    };
+    RETURN_IF_ERROR(InTurns(teacher_.size(), teacher.threads(), look, add));
+    split.train.Average();
+    split.held_out.Average();
+    return split;
   }
 
   // --- units ---
@@ -152,7 +161,11 @@ class Distiller {
 
   // Second moments of the head's input, from the teacher alone.
   absl::StatusOr<Split> HeadMoments() {
-    const HiddenStates start = teacher_;
+    HiddenStates start = std::move(teacher_);
+    constexpr size_t kEnough =
+        8;  // windows: the rows are many, and the head's input varies less than a layer's
+    teacher_.assign(start.begin(),
+                    start.begin() + static_cast<std::ptrdiff_t>(std::min(kEnough, start.size())));
     for (int u = 1; u <= static_cast<int>(model_.n_layer); ++u) {
       ASSIGN_OR_RETURN(Crew layer, LoadTeacherUnit(model_, u, rows_, threads_, teacher_path_));
       RETURN_IF_ERROR(MoveOn(layer, teacher_));
@@ -243,8 +256,10 @@ class Distiller {
     ASSIGN_OR_RETURN(Crew student, Crew::Load(teacher_path_, rows_, threads_));
     std::string note;
     const bool kept = TakeUp(u);
-    for (int g = 0; g < static_cast<int>(teacher.groups().size()) && !kept; ++g) {
-      RETURN_IF_ERROR(DoGroup(u, g, teacher, student, note));
+    HiddenStates next;  // the teacher's, where the last group's pass gave it
+    const int groups = static_cast<int>(teacher.groups().size());
+    for (int g = 0; g < groups && !kept; ++g) {
+      RETURN_IF_ERROR(DoGroup(u, g, teacher, student, g + 1 == groups ? &next : nullptr, note));
     }
     if (kept) {
       note = "taken up";
@@ -258,12 +273,16 @@ class Distiller {
     } else {
       RETURN_IF_ERROR(Keep(u));
     }
-    RETURN_IF_ERROR(MoveOn(teacher, teacher_));
+    if (next.empty()) {
+      RETURN_IF_ERROR(MoveOn(teacher, teacher_));
+    } else {
+      teacher_ = std::move(next);
+    }
     RETURN_IF_ERROR(MoveOn(student, student_));
     return Report(u, note);
   }
 
-  absl::Status DoGroup(int u, int g, Crew& teacher, Crew& student, std::string& note) {
+  absl::Status DoGroup(int u, int g, Crew& teacher, Crew& student, HiddenStates* next, std::string& note) {
     std::vector<Matrix> weights;
     std::vector<LinearTask> tasks;
     const auto& names = teacher.groups()[static_cast<size_t>(g)].tensors;
@@ -281,37 +300,33 @@ class Distiller {
       tasks.push_back({tensor->name, &weights.back(), type});
     }
     if (tasks.empty()) return absl::OkStatus();
-    ASSIGN_OR_RETURN(const Split split, Measure(teacher, student, g));
-    ASSIGN_OR_RETURN(LinearResult result, Quantized(tasks, split));
+    ASSIGN_OR_RETURN(Split split, Measure(teacher, student, g, next));
+    ASSIGN_OR_RETURN(std::vector<LinearResult> results, Quantized(tasks, std::move(split)));
     for (size_t t = 0; t < tasks.size(); ++t) {
       const std::string role = TensorRole(tasks[t].name);
       for (const std::string& name : names) {
         if (TensorRole(name) == role)
-          RETURN_IF_ERROR(student.SetTensor(name, View(result.matrices[t].values)));
+          RETURN_IF_ERROR(student.SetTensor(name, View(results[t].matrix.values)));
       }
-      bytes_[tasks[t].name] = std::move(result.matrices[t].bytes);
+      bytes_[tasks[t].name] = std::move(results[t].matrix.bytes);
+      note += fmt::format("{}{} {}", note.empty() ? "" : ", ", role, results[t].recipe.ToString());
     }
-    note += fmt::format("{}{} {:.2f}/{:.1f}", note.empty() ? "" : ", ", TensorRole(tasks.front().name),
-                        result.recipe.damping, result.recipe.correction);
     return absl::OkStatus();
   }
 
-  absl::StatusOr<LinearResult> Quantized(std::span<const LinearTask> tasks, const Split& split) {
+  absl::StatusOr<std::vector<LinearResult>> Quantized(std::span<const LinearTask> tasks, Split split) {
     if (options_.method == DistillMethod::kDistil) {
-      return DistilLinear(tasks, split.train, split.held_out.rows > 0 ? split.held_out : split.train,
-                          kRecipes);
+      return DistilLinear(tasks, std::move(split.train), std::move(split.held_out), kRecipes);
     }
-    LinearResult result;
-    Eigen::VectorXf importance = split.train.student.diagonal();
-    importance.array() += 1e-3F * importance.mean();
+    split.train.Mix(split.held_out);
+    std::vector<LinearResult> results;
     for (const LinearTask& task : tasks) {
-      ASSIGN_OR_RETURN(
-          QuantizedMatrix matrix,
-          RoundWithImportance(*task.weights, {importance.data(), static_cast<size_t>(importance.size())},
-                              task.type));
-      result.matrices.push_back(std::move(matrix));
+      LinearResult result;
+      result.recipe.plain = true;
+      ASSIGN_OR_RETURN(result.matrix, RoundByMoments(*task.weights, split.train, task.type));
+      results.push_back(std::move(result));
     }
-    return result;
+    return results;
   }
 
   absl::Status DoHead() {
@@ -333,9 +348,9 @@ class Distiller {
     if (!IsQuantized(type) || type == tensor->type) return CopyOrWiden(*tensor, type);
     ASSIGN_OR_RETURN(const Matrix weights, ReadWeights(model_, *tensor));
     const LinearTask task = {tensor->name, &weights, type};
-    ASSIGN_OR_RETURN(const Split split, Measure(head, head, g));
-    ASSIGN_OR_RETURN(LinearResult result, Quantized({&task, 1}, split));
-    bytes_[tensor->name] = std::move(result.matrices[0].bytes);
+    ASSIGN_OR_RETURN(Split split, Measure(head, head, g));
+    ASSIGN_OR_RETURN(std::vector<LinearResult> results, Quantized({&task, 1}, std::move(split)));
+    bytes_[tensor->name] = std::move(results[0].matrix.bytes);
     return absl::OkStatus();
   }
 

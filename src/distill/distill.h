@@ -41,7 +41,7 @@ using DistillProgress = std::function<bool(const DistillEvent&)>;
 
 // Writes the distilled model, with its tokenizer, to `path`. `types`: one mix a unit. `windows`: the
 // calibration text as tokens, each of 2 to 4096; at least 4 windows. Where embedding and head are tied in the
-// source and get the same type they stay tied. Deterministic for a number of cores.
+// source and get the same type they stay tied. Deterministic.
 absl::StatusOr<ShardInfo> Distill(const ModelInfo& model, std::span<const TypeMix> types,
                                   std::span<const std::vector<int32_t>> windows,
                                   const DistillOptions& options, const std::filesystem::path& path,

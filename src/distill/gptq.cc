@@ -33,6 +33,23 @@ Eigen::VectorXi OrderOf(const Matrix& h, int block) {
   return order;
 }
 
+// Inverse of an upper triangular matrix, in place, by halves: a sixth of the work of solving for the
+// identity.
+void InvertUpper(Eigen::Ref<MatrixD> u) {
+  const Eigen::Index n = u.rows();
+  if (n <= 64) {
+    const MatrixD inverse = u.triangularView<Eigen::Upper>().solve(MatrixD::Identity(n, n));
+    u.triangularView<Eigen::Upper>() = inverse;
+    return;
+  }
+  const Eigen::Index half = n / 2, rest = n - half;
+  auto first = u.topLeftCorner(half, half), second = u.bottomRightCorner(rest, rest);
+  InvertUpper(first);
+  InvertUpper(second);
+  const MatrixD left = first.triangularView<Eigen::Upper>() * u.topRightCorner(half, rest);
+  u.topRightCorner(half, rest).noalias() = -left * second.triangularView<Eigen::Upper>();
+}
+
 // One block of one row: scales, then column by column. `row` is in order of turn and is left as the weights
 // stood when they were rounded; `errors` gets what later columns make up for.
 class BlockSweep {
@@ -91,9 +108,8 @@ absl::StatusOr<SweepPlan> PlanSweep(const Matrix& h, double damping, int block) 
   if (cholesky.info() != Eigen::Success)
     return Internal("the moments of a layer's input are not positive definite");
   MatrixD upper = MatrixD(cholesky.matrixL()).reverse();
-  MatrixD inverse = MatrixD::Identity(n, n);
-  upper.triangularView<Eigen::Upper>().solveInPlace(inverse);
-  plan.factor = inverse.cast<float>();
+  InvertUpper(upper);
+  plan.factor = upper.cast<float>();
   return plan;
 }
 

@@ -17,6 +17,8 @@ namespace dilemma {
 struct LinearRecipe {
   double damping = 0.2;
   double correction = 0.5;
+  bool plain = false;  // neither: every block by itself, scales weighted by the diagonal of H
+  std::string ToString() const;
 };
 
 struct LinearTask {
@@ -26,18 +28,25 @@ struct LinearTask {
 };
 
 struct LinearResult {
-  std::vector<QuantizedMatrix> matrices;  // one a task
-  LinearRecipe recipe;                    // the one that was chosen
-  double held_out_error = 0;              // E|Wx + d - Qy|^2 less E|Wx + d|^2: lower is better
+  QuantizedMatrix matrix;
+  LinearRecipe recipe;        // the one that was chosen
+  double held_out_error = 0;  // of that recipe on text it did not see; see LinearError
 };
 
-// Tries every recipe on `train` and keeps the one with the smallest error on `held_out`, moments of windows
-// that were not trained on. The target of one matrix is W x + d, of which `correction` says how much is
-// sought beyond W y: asymmetric calibration (GPTAQ, arXiv 2504.02692; Qronos, arXiv 2505.11695), damped.
-absl::StatusOr<LinearResult> DistilLinear(std::span<const LinearTask> tasks, const Moments& train,
-                                          const Moments& held_out, std::span<const LinearRecipe> recipes);
+// For each task tries every recipe on `train`, chooses the one with the smallest error on `held_out` (moments
+// of windows that were not trained on), and makes the matrix by it from both together. The target of a matrix
+// is W x + d, of which `correction` says how much is sought beyond W y: asymmetric calibration (GPTAQ, arXiv
+// 2504.02692; Qronos, arXiv 2505.11695), damped. Recipes of equal damping should follow one another. Without
+// held-out rows the first recipe is taken.
+absl::StatusOr<std::vector<LinearResult>> DistilLinear(std::span<const LinearTask> tasks, Moments train,
+                                                       Moments held_out,
+                                                       std::span<const LinearRecipe> recipes);
 
-// E|Wx + d - Qy|^2 less E|Wx + d|^2.
+// Scales chosen with the mean square of each input as importance, nothing made up for.
+absl::StatusOr<QuantizedMatrix> RoundByMoments(const Matrix& weights, const Moments& moments,
+                                               TensorType type);
+
+// E|Wx + d - Vy|^2 less the same at V = W: negative where V is the better student.
 double LinearError(const Matrix& weights, const Matrix& values, const Moments& moments);
 
 }  // namespace dilemma

@@ -9,8 +9,10 @@ using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMa
 using MatrixView = Eigen::Map<const Matrix>;
 using MatrixD = Eigen::MatrixXd;
 
-// Work on columns [first, last) of a result at a time, on all cores.
+// On all cores; the result does not depend on how many.
 // a += x^T y, with x: N x rows(a), y: N x cols(a).
 void AddProduct(const MatrixView& x, const MatrixView& y, Matrix& a);
+// a += y^T y, of which only the upper half (and some of the lower) is filled.
+void AddSquare(const MatrixView& y, Matrix& a);
 
 }  // namespace dilemma

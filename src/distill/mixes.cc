@@ -35,9 +35,28 @@ int64_t GroupBytes(const Unit& unit, const GroupLoss& group, TensorType type) {
   return bytes;
 }
 
+// One group: every type that no other beats in both bytes and loss.
+std::vector<Choice> TypesOf(const Unit& unit, const GroupLoss& group) {
+  std::vector<Choice> choices;
+  for (const auto& [type, loss] : group.losses) {
+    TypeMix mix = {type, {}};
+    const auto bytes = UnitBytes(unit, mix);
+    if (bytes.ok()) choices.push_back({std::move(mix), *bytes, loss});
+  }
+  std::stable_sort(choices.begin(), choices.end(), [](const Choice& a, const Choice& b) {
+    return a.loss != b.loss ? a.loss < b.loss : a.bytes < b.bytes;
+  });
+  std::vector<Choice> best;
+  for (Choice& choice : choices) {
+    if (best.empty() || choice.bytes < best.back().bytes) best.push_back(std::move(choice));
+  }
+  return best;
+}
+
 }  // namespace
 
 std::vector<Choice> MixesOf(const Unit& unit, const std::vector<GroupLoss>& groups, int max_choices) {
+  if (groups.size() == 1) return TypesOf(unit, groups.front());
   // Every point of the edge minimises loss + price * bytes for some price, and for a given price groups
   // choose independently; so sweep the price.
   std::vector<Choice> edge;

@@ -16,7 +16,8 @@ struct GroupLoss {
 };
 
 // Mixes on the lower convex edge of (bytes, sum of losses), by descending bytes; at most `max_choices`,
-// spread along the edge, the ends among them. The base type of a mix is the one that most of its groups have.
+// spread along the edge, the ends among them. A single group gets every choice that none beats in both. The
+// base type of a mix is the one that most of its groups have.
 std::vector<Choice> MixesOf(const Unit& unit, const std::vector<GroupLoss>& groups, int max_choices);
 
 }  // namespace dilemma

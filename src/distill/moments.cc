@@ -8,32 +8,21 @@ void Moments::Add(std::span<const float> x, std::span<const float> y, std::span<
   const MatrixView teacher(x.data(), count, columns), input(y.data(), count, columns);
   if (rows == 0) {
     student = Matrix::Zero(columns, columns);
-    cross = Matrix::Zero(columns, columns);
+    gap = Matrix::Zero(columns, columns);
     if (!d.empty()) residual = Matrix::Zero(n_embd, columns);
   }
-  student.selfadjointView<Eigen::Upper>().rankUpdate(input.transpose());
-  cross.noalias() += teacher.transpose() * input;
-  if (!d.empty()) residual.noalias() += MatrixView(d.data(), count, n_embd).transpose() * input;
+  AddSquare(input, student);
+  const Matrix lacking = teacher - input;
+  AddProduct(MatrixView(lacking.data(), count, columns), input, gap);
+  if (!d.empty()) AddProduct(MatrixView(d.data(), count, n_embd), input, residual);
   rows += static_cast<double>(count);
 }
 
 void Moments::AddInput(std::span<const float> y, int64_t columns) {
   const int64_t count = static_cast<int64_t>(y.size()) / columns;
   if (rows == 0) student = Matrix::Zero(columns, columns);
-  student.selfadjointView<Eigen::Upper>().rankUpdate(MatrixView(y.data(), count, columns).transpose());
+  AddSquare(MatrixView(y.data(), count, columns), student);
   rows += static_cast<double>(count);
-}
-
-void Moments::Merge(const Moments& other) {
-  if (other.rows == 0) return;
-  if (rows == 0) {
-    *this = other;
-    return;
-  }
-  student += other.student;
-  if (cross.size() > 0) cross += other.cross;
-  if (residual.size() > 0) residual += other.residual;
-  rows += other.rows;
 }
 
 void Moments::Average() {
@@ -41,9 +30,17 @@ void Moments::Average() {
   const auto factor = static_cast<float>(1 / rows);
   student.triangularView<Eigen::StrictlyLower>() = student.transpose();
   student *= factor;
-  cross *= factor;
+  gap *= factor;
   residual *= factor;
-  rows = 1;
+}
+
+void Moments::Mix(const Moments& other) {
+  if (other.rows == 0) return;
+  const auto share = static_cast<float>(rows / (rows + other.rows));
+  rows += other.rows;
+  student = share * student + (1 - share) * other.student;
+  if (gap.size() > 0) gap = share * gap + (1 - share) * other.gap;
+  if (residual.size() > 0) residual = share * residual + (1 - share) * other.residual;
 }
 
 }  // namespace dilemma

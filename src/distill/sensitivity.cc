@@ -11,9 +11,9 @@
 #include "base/status.h"
 #include "distill/calibration.h"
 #include "distill/gptq.h"
+#include "distill/linear_distiller.h"
 #include "distill/mixes.h"
-#include "distill/moments.h"
-#include "engine/stage.h"
+#include "distill/tail.h"
 #include "model/gguf_reader.h"
 #include "quantizer/shard_writer.h"
 #include "quantizer/tensor_codec.h"
@@ -23,69 +23,6 @@ namespace dilemma {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Rows of logits as log probabilities.
-void LogSoftmax(std::span<float> rows, size_t width) {
-  for (size_t start = 0; start < rows.size(); start += width) {
-    const auto row = rows.subspan(start, width);
-    const float most = *std::max_element(row.begin(), row.end());
-    double sum = 0;
-    for (const float value : row) sum += std::exp(value - most);
-    const auto shift = static_cast<float>(most + std::log(sum));
-    for (float& value : row) value -= shift;
-  }
-}
-
-// The units after the one that is probed, as stages: one a thread.
-class Tail {
- public:
-  static absl::StatusOr<Tail> Load(const ModelInfo& model, int first_unit, int64_t rows, int64_t outputs,
-                                   int threads, const fs::path& path) {
-    Tail tail;
-    tail.outputs_ = outputs;
-    ASSIGN_OR_RETURN(const TypeMix wide, TypeMix::Parse("f16"));
-    const int last = static_cast<int>(model.units.size()) - 1;
-    const std::vector<TypeMix> types(static_cast<size_t>(last - first_unit + 1), wide);
-    RETURN_IF_ERROR(WriteShard(model, first_unit, last, types, path).status());
-    for (int t = 0; t < threads; ++t) {
-      ASSIGN_OR_RETURN(
-          auto stage,
-          Stage::Load(
-              path, {.context = rows, .sequences = 1, .max_batch = rows, .threads = 1, .all_logits = true}));
-      tail.stages_.push_back(std::move(stage));
-    }
-    return tail;
-  }
-
-  // Log probabilities at `outputs` evenly spread positions.
-  absl::StatusOr<std::vector<float>> Run(int thread, std::span<const float> hidden) {
-    Stage& stage = *stages_[static_cast<size_t>(thread)];
-    const size_t rows = hidden.size() / static_cast<size_t>(stage.n_embd());
-    std::vector<RowPlace> places(rows);
-    std::vector<int8_t> wanted(rows, 0);
-    for (size_t i = 0; i < rows; ++i) places[i].position = static_cast<int32_t>(i);
-    const auto outputs = static_cast<size_t>(std::min<int64_t>(outputs_, static_cast<int64_t>(rows)));
-    for (size_t i = 0; i < outputs; ++i) wanted[(i + 1) * rows / outputs - 1] = 1;
-    RETURN_IF_ERROR(stage.Truncate(0, 0));
-    ASSIGN_OR_RETURN(const auto logits,
-                     stage.Run({.rows = places, .tokens = {}, .hidden = hidden, .want_logits = wanted}));
-    std::vector<float> result(logits.begin(), logits.end());
-    LogSoftmax(result, static_cast<size_t>(stage.n_vocab()));
-    return result;
-  }
-
- private:
-  int64_t outputs_ = 0;
-  std::vector<std::unique_ptr<Stage>> stages_;
-};
-
-double MeanKl(std::span<const float> p, std::span<const float> q, size_t width) {
-  double sum = 0;
-  for (size_t i = 0; i < p.size(); ++i) {
-    sum += std::exp(static_cast<double>(p[i])) * (static_cast<double>(p[i]) - static_cast<double>(q[i]));
-  }
-  return sum * static_cast<double>(width) / static_cast<double>(p.size());
-}
 
 // KL at any error from two points measured, as a power law; its exponent is kept within what is plausible.
 double Interpolate(double error, double error_a, double kl_a, double error_b, double kl_b) {
@@ -169,16 +106,19 @@ class Prober {
   }
 
   absl::StatusOr<Moments> InputMoments(Crew& unit, int group) {
-    std::vector<Moments> parts(static_cast<size_t>(unit.threads()));
+    std::vector<std::span<const float>> seen(static_cast<size_t>(unit.threads()));
+    Moments moments;
     const int64_t columns = unit.groups()[static_cast<size_t>(group)].columns;
-    RETURN_IF_ERROR(ForEachWindow(windows_.size(), unit.threads(), [&](int thread, size_t w) -> absl::Status {
-      ASSIGN_OR_RETURN(const auto x, unit.probe(thread).InputOf(hidden_[w], group));
-      parts[static_cast<size_t>(thread)].AddInput(x, columns);
+    const auto look = [&](int thread, size_t w) -> absl::Status {
+      ASSIGN_OR_RETURN(seen[static_cast<size_t>(thread)], unit.probe(thread).InputOf(hidden_[w], group));
       return absl::OkStatus();
-    }));
-    for (size_t t = 1; t < parts.size(); ++t) parts[0].Merge(parts[t]);
-    parts[0].Average();
-    return std::move(parts[0]);
+    };
+    const auto add = [&](int thread, size_t) {
+      moments.AddInput(seen[static_cast<size_t>(thread)], columns);
+    };
+    RETURN_IF_ERROR(InTurns(windows_.size(), unit.threads(), look, add));
+    moments.Average();
+    return moments;
   }
 
   const TensorInfo* Find(const Unit& unit, const std::string& role) const {
@@ -191,17 +131,13 @@ class Prober {
   // Quantized weights of a group at every type, and the errors they make on its inputs.
   absl::StatusOr<std::vector<Trial>> Try(const Unit& unit, const LinearGroup& group, const Moments& moments) {
     std::vector<Trial> trials;
-    Eigen::VectorXf importance = moments.student.diagonal();
-    importance.array() += 1e-3F * importance.mean();
     for (const TensorType type : MenuOf(group.columns)) {
       Trial trial = {type, 0, {}};
       for (const std::string& name : group.tensors) {
         const TensorInfo* tensor = Find(unit, TensorRole(name));
         if (tensor == nullptr) return Internal("{} is not in {}", name, unit.Label());
         ASSIGN_OR_RETURN(const Matrix weights, ReadWeights(*tensor));
-        ASSIGN_OR_RETURN(
-            QuantizedMatrix quantized,
-            RoundWithImportance(weights, {importance.data(), static_cast<size_t>(importance.size())}, type));
+        ASSIGN_OR_RETURN(QuantizedMatrix quantized, RoundByMoments(weights, moments, type));
         const Matrix difference = weights - quantized.values;
         trial.error += static_cast<double>((difference * moments.student).cwiseProduct(difference).sum());
         trial.values.push_back(std::move(quantized.values));
@@ -211,21 +147,20 @@ class Prober {
     return trials;
   }
 
-  // Mean KL of the probe windows with the group's weights as given; restores the teacher's.
-  absl::StatusOr<double> KlOf(Crew& unit, const LinearGroup& group, const std::vector<Matrix>& values,
-                              Tail* tail) {
+  // What comes out of the unit for the probe windows with the group's weights as given.
+  absl::Status AddJobs(Crew& unit, const LinearGroup& group, const std::vector<Matrix>& values,
+                       std::vector<TailJob>& jobs) {
     for (size_t i = 0; i < group.tensors.size(); ++i) {
       const std::span<const float> view(values[i].data(), static_cast<size_t>(values[i].size()));
       RETURN_IF_ERROR(unit.SetTensor(group.tensors[i], view));
     }
-    std::vector<double> kl(probes_);
-    RETURN_IF_ERROR(ForEachWindow(probes_, unit.threads(), [&](int thread, size_t w) -> absl::Status {
+    const size_t first = jobs.size();
+    jobs.resize(first + probes_);
+    return ForEachWindow(probes_, unit.threads(), [&](int thread, size_t w) -> absl::Status {
       ASSIGN_OR_RETURN(const auto output, unit.probe(thread).Output(hidden_[w]));
-      ASSIGN_OR_RETURN(const std::vector<float> found, tail->Run(thread, output));
-      kl[w] = MeanKl(reference_[w], found, static_cast<size_t>(model_.n_vocab));
+      jobs[first + w] = {w, {output.begin(), output.end()}, 0};
       return absl::OkStatus();
-    }));
-    return std::accumulate(kl.begin(), kl.end(), 0.0) / static_cast<double>(kl.size());
+    });
   }
 
   absl::Status Restore(Crew& crew, const Unit& unit, const LinearGroup& group) {
@@ -236,43 +171,17 @@ class Prober {
     return absl::OkStatus();
   }
 
-  absl::Status MeasureReference(Crew& unit, Tail& tail) {
-    reference_.resize(probes_);
-    return ForEachWindow(probes_, unit.threads(), [&](int thread, size_t w) -> absl::Status {
-      ASSIGN_OR_RETURN(const auto output, unit.probe(thread).Output(hidden_[w]));
-      ASSIGN_OR_RETURN(reference_[w], tail.Run(thread, output));
-      return absl::OkStatus();
-    });
-  }
+  // Errors of a group at each type, and which two of them are measured end to end.
+  struct Measured {
+    GroupLoss loss;  // errors at first
+    double low_error = 0, high_error = 0;
+  };
 
-  absl::StatusOr<std::vector<GroupLoss>> ProbeUnit(int u) {
-    const Unit& unit = model_.units[static_cast<size_t>(u)];
-    if (unit.kind == UnitKind::kHead) return ProbeHead(u);
-    ASSIGN_OR_RETURN(Crew layer, LoadTeacherUnit(model_, u, rows_, threads_, dir_.path() / "unit.gguf"));
-    ASSIGN_OR_RETURN(Tail tail, Tail::Load(model_, u + 1, rows_, options_.probe_rows, threads_,
-                                           dir_.path() / "tail.gguf"));
-    RETURN_IF_ERROR(MeasureReference(layer, tail));
-    std::vector<GroupLoss> groups;
-    for (int g = 0; g < static_cast<int>(layer.groups().size()); ++g) {
-      const LinearGroup& group = layer.groups()[static_cast<size_t>(g)];
-      ASSIGN_OR_RETURN(const Moments moments, InputMoments(layer, g));
-      ASSIGN_OR_RETURN(const std::vector<Trial> trials, Try(unit, group, moments));
-      ASSIGN_OR_RETURN(GroupLoss loss, Calibrate(trials, [&](const Trial& trial) {
-                         return KlOf(layer, group, trial.values, &tail);
-                       }));
-      RETURN_IF_ERROR(Restore(layer, unit, group));
-      for (const std::string& name : group.tensors) loss.roles.push_back(TensorRole(name));
-      groups.push_back(std::move(loss));
-    }
-    RETURN_IF_ERROR(MoveOn(layer, hidden_));
-    return groups;
-  }
-
-  // KL at two types, the others by their errors.
-  absl::StatusOr<GroupLoss> Calibrate(const std::vector<Trial>& trials,
-                                      const std::function<absl::StatusOr<double>(const Trial&)>& kl_of) {
-    GroupLoss loss;
-    if (trials.empty()) return loss;
+  absl::StatusOr<Measured> TryGroup(Crew& layer, const Unit& unit, int g, std::vector<TailJob>& jobs) {
+    const LinearGroup& group = layer.groups()[static_cast<size_t>(g)];
+    ASSIGN_OR_RETURN(const Moments moments, InputMoments(layer, g));
+    ASSIGN_OR_RETURN(const std::vector<Trial> trials, Try(unit, group, moments));
+    if (trials.empty()) return InvalidArgument("no type fits {} of {}", group.tensors.front(), unit.Label());
     const auto nearest = [&](double bits) -> const Trial& {
       return *std::min_element(trials.begin(), trials.end(), [&](const Trial& a, const Trial& b) {
         return std::abs(BitsPerWeight(a.type) - bits) < std::abs(BitsPerWeight(b.type) - bits);
@@ -280,12 +189,46 @@ class Prober {
     };
     const Trial& low = nearest(4.5);
     const Trial& high = nearest(5.5);
-    ASSIGN_OR_RETURN(const double kl_low, kl_of(low));
-    ASSIGN_OR_RETURN(const double kl_high, kl_of(high));
-    for (const Trial& trial : trials) {
-      loss.losses.emplace_back(trial.type, Interpolate(trial.error, low.error, kl_low, high.error, kl_high));
+    RETURN_IF_ERROR(AddJobs(layer, group, low.values, jobs));
+    RETURN_IF_ERROR(AddJobs(layer, group, high.values, jobs));
+    RETURN_IF_ERROR(Restore(layer, unit, group));
+    Measured measured = {{}, low.error, high.error};
+    for (const std::string& name : group.tensors) measured.loss.roles.push_back(TensorRole(name));
+    for (const Trial& trial : trials) measured.loss.losses.emplace_back(trial.type, trial.error);
+    return measured;
+  }
+
+  absl::StatusOr<std::vector<GroupLoss>> ProbeUnit(int u) {
+    const Unit& unit = model_.units[static_cast<size_t>(u)];
+    if (unit.kind == UnitKind::kHead) return ProbeHead(u);
+    ASSIGN_OR_RETURN(Crew layer, LoadTeacherUnit(model_, u, rows_, threads_, dir_.path() / "unit.gguf"));
+    std::vector<TailJob> jobs;
+    std::vector<Measured> measured;
+    for (int g = 0; g < static_cast<int>(layer.groups().size()); ++g) {
+      ASSIGN_OR_RETURN(Measured group, TryGroup(layer, unit, g, jobs));
+      measured.push_back(std::move(group));
     }
-    return loss;
+    RETURN_IF_ERROR(MoveOn(layer, hidden_));
+    ASSIGN_OR_RETURN(Tail tail, Tail::Load(model_, u + 1, rows_, options_.probe_rows, threads_,
+                                           dir_.path() / "tail.gguf"));
+    RETURN_IF_ERROR(tail.Refer(std::span(hidden_).subspan(0, probes_)));
+    RETURN_IF_ERROR(tail.Run(jobs));
+    std::vector<GroupLoss> groups;
+    for (size_t g = 0; g < measured.size(); ++g) {
+      const double kl_low = MeanOf(jobs, 2 * g), kl_high = MeanOf(jobs, 2 * g + 1);
+      for (auto& [type, loss] : measured[g].loss.losses) {
+        loss = Interpolate(loss, measured[g].low_error, kl_low, measured[g].high_error, kl_high);
+      }
+      groups.push_back(std::move(measured[g].loss));
+    }
+    return groups;
+  }
+
+  // Mean KL of the i-th set of jobs.
+  double MeanOf(const std::vector<TailJob>& jobs, size_t i) const {
+    double sum = 0;
+    for (size_t w = 0; w < probes_; ++w) sum += jobs[i * probes_ + w].kl;
+    return sum / static_cast<double>(probes_);
   }
 
   // The head's matrix is applied once at the end: its KL at every type, from the logits themselves.
@@ -311,10 +254,9 @@ class Prober {
         for (size_t w = 0; w < probes_; ++w) {
           const auto width = static_cast<size_t>(model_.n_vocab), embd = static_cast<size_t>(model_.n_embd);
           std::vector<float> some;
-          const size_t rows = hidden_[w].size() / embd,
-                       count = std::min<size_t>(rows, static_cast<size_t>(options_.probe_rows));
-          for (size_t k = 0; k < count; ++k) {
-            const auto row = std::span(hidden_[w]).subspan(((k + 1) * rows / count - 1) * embd, embd);
+          for (const size_t k :
+               SpreadRows(hidden_[w].size() / embd, static_cast<size_t>(options_.probe_rows))) {
+            const auto row = std::span(hidden_[w]).subspan(k * embd, embd);
             some.insert(some.end(), row.begin(), row.end());
           }
           ASSIGN_OR_RETURN(const auto logits, head.probe(0).Output(some));
@@ -336,27 +278,22 @@ class Prober {
     const Unit& unit = model_.units.front();
     ASSIGN_OR_RETURN(Tail tail,
                      Tail::Load(model_, 1, rows_, options_.probe_rows, threads_, dir_.path() / "tail.gguf"));
-    std::vector<std::vector<float>> reference;
-    for (size_t w = 0; w < probes_; ++w) {
-      ASSIGN_OR_RETURN(auto found, tail.Run(0, hidden_[w]));
-      reference.push_back(std::move(found));
-    }
+    RETURN_IF_ERROR(tail.Refer(std::span(hidden_).subspan(0, probes_)));
     std::vector<GroupLoss> groups;
     for (const TensorInfo& tensor : unit.tensors) {
       if (!tensor.quantizable) continue;
-      GroupLoss loss = {{TensorRole(tensor.name)}, {}};
-      for (const TensorType type : MenuOf(tensor.shape[0])) {
+      const std::vector<TensorType> menu = MenuOf(tensor.shape[0]);
+      std::vector<TailJob> jobs;
+      for (const TensorType type : menu) {
         const TypeMix mix = {*ParseTensorType("f16"), {{TensorRole(tensor.name), type}}};
         const fs::path path = dir_.path() / "embedding.gguf";
         RETURN_IF_ERROR(WriteShard(model_, 0, 0, {&mix, 1}, path).status());
-        ASSIGN_OR_RETURN(const HiddenStates hidden, Embed(path, windows_.subspan(0, probes_), threads_));
-        double sum = 0;
-        for (size_t w = 0; w < probes_; ++w) {
-          ASSIGN_OR_RETURN(const auto found, tail.Run(0, hidden[w]));
-          sum += MeanKl(reference[w], found, static_cast<size_t>(model_.n_vocab));
-        }
-        loss.losses.emplace_back(type, sum / static_cast<double>(probes_));
+        ASSIGN_OR_RETURN(HiddenStates hidden, Embed(path, windows_.subspan(0, probes_), threads_));
+        for (size_t w = 0; w < probes_; ++w) jobs.push_back({w, std::move(hidden[w]), 0});
       }
+      RETURN_IF_ERROR(tail.Run(jobs));
+      GroupLoss loss = {{TensorRole(tensor.name)}, {}};
+      for (size_t i = 0; i < menu.size(); ++i) loss.losses.emplace_back(menu[i], MeanOf(jobs, i));
       groups.push_back(std::move(loss));
     }
     return groups;
@@ -416,8 +353,7 @@ class Prober {
   int threads_ = 1;
   int64_t rows_ = 0;
   size_t probes_ = 1;
-  HiddenStates hidden_;                        // the teacher's, at the unit that is probed
-  std::vector<std::vector<float>> reference_;  // log probabilities of the probe windows
+  HiddenStates hidden_;  // the teacher's, at the unit that is probed
   std::map<int, std::vector<GroupLoss>> kept_;
 };
 

@@ -25,7 +25,8 @@ class Watch {
   std::vector<std::string> inputs;  // of the groups: names of nodes
   bool learning = false;
 
-  std::string stop_at;   // a node's name: copy it and go no further; empty: run to the end
+  std::string stop_at;   // a node's name: copy it and go no further
+  bool run_on = false;   // do go further
   std::string residual;  // a node's name: copy it on the way
   std::vector<float> stopped, passed;
   bool failed = false;
@@ -42,7 +43,7 @@ class Watch {
     if (ask) return stop || pass;
     if (pass) Copy(node, passed);
     if (stop) Copy(node, stopped);
-    return !stop;  // false ends the computation
+    return !stop || run_on;  // false ends the computation
   }
 
   void Copy(const ggml_tensor* node, std::vector<float>& values) {
@@ -115,7 +116,8 @@ class LlamaProbe : public LayerProbe {
   int64_t n_embd() const override { return shape_.n_embd; }
   std::span<const float> Residual() const override { return watch_.passed; }
 
-  absl::StatusOr<std::span<const float>> InputOf(std::span<const float> hidden, int group) override {
+  absl::StatusOr<std::span<const float>> InputOf(std::span<const float> hidden, int group,
+                                                 std::vector<float>* output) override {
     if (group < 0 || group >= static_cast<int>(watch_.groups.size())) {
       return InvalidArgument("group {} of {}", group, watch_.groups.size());
     }
@@ -125,23 +127,23 @@ class LlamaProbe : public LayerProbe {
     if (first.find("ffn_down") != std::string::npos) watch_.residual = "ffn_inp-0";
     watch_.passed.clear();
     watch_.stopped.clear();
+    watch_.run_on = output != nullptr;
     const absl::Status status = Run(hidden);
     watch_.stop_at.clear();
     watch_.residual.clear();
     RETURN_IF_ERROR(status);
     if (watch_.failed || watch_.stopped.empty()) return Internal("the input of {} could not be read", first);
     if (first.find("attn_output") != std::string::npos) watch_.passed.assign(hidden.begin(), hidden.end());
+    if (output != nullptr) {
+      ASSIGN_OR_RETURN(const auto values, OutputOf(hidden));
+      output->assign(values.begin(), values.end());
+    }
     return std::span<const float>(watch_.stopped);
   }
 
   absl::StatusOr<std::span<const float>> Output(std::span<const float> hidden) override {
     RETURN_IF_ERROR(Run(hidden));
-    const size_t rows = hidden.size() / static_cast<size_t>(shape_.n_embd);
-    const auto width = static_cast<size_t>(shape_.has_head ? shape_.n_vocab : shape_.n_embd);
-    const float* values =
-        shape_.has_head ? llama_get_logits(context_.get()) : llama_get_embeddings(context_.get());
-    if (values == nullptr) return Internal("libllama gave no output");
-    return std::span<const float>(values, rows * width);
+    return OutputOf(hidden);
   }
 
   absl::Status SetTensor(const std::string& name, std::span<const float> values) override {
@@ -156,6 +158,16 @@ class LlamaProbe : public LayerProbe {
   }
 
  private:
+  // Of the text that was just run.
+  absl::StatusOr<std::span<const float>> OutputOf(std::span<const float> hidden) {
+    const size_t rows = hidden.size() / static_cast<size_t>(shape_.n_embd);
+    const auto width = static_cast<size_t>(shape_.has_head ? shape_.n_vocab : shape_.n_embd);
+    const float* values =
+        shape_.has_head ? llama_get_logits(context_.get()) : llama_get_embeddings(context_.get());
+    if (values == nullptr) return Internal("libllama gave no output");
+    return std::span<const float>(values, rows * width);
+  }
+
   absl::Status Run(std::span<const float> hidden) {
     const auto width = static_cast<size_t>(shape_.n_embd);
     const size_t rows = hidden.size() / width;

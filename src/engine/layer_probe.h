@@ -33,9 +33,11 @@ class LayerProbe {
   virtual const std::vector<LinearGroup>& groups() const = 0;
   virtual int64_t n_embd() const = 0;
 
-  // Runs one text from its first position (rows x n_embd) up to the input of groups()[group] and no further.
-  // The input (rows x columns) is valid until the next call.
-  virtual absl::StatusOr<std::span<const float>> InputOf(std::span<const float> hidden, int group) = 0;
+  // Runs one text from its first position (rows x n_embd) up to the input of groups()[group] and no further;
+  // where `output` is given it is run to the end and gets what Output would give. The input (rows x columns)
+  // is valid until the next call.
+  virtual absl::StatusOr<std::span<const float>> InputOf(std::span<const float> hidden, int group,
+                                                         std::vector<float>* output = nullptr) = 0;
   // What the last InputOf's text carries past that group, to be added to its product (rows x n_embd): the
   // layer's input for attn_output, the attention's sum for ffn_down. Empty for other groups.
   virtual std::span<const float> Residual() const = 0;

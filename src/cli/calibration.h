@@ -1,0 +1,27 @@
+// The calibration text of a command: options and the windows that they describe.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/statusor.h"
+#include "evaluation/text.h"
+
+namespace dilemma::cli {
+
+struct CalibrationOptions {
+  std::string text;
+  int64_t windows = 32, window = 512;
+  uint32_t seed = 1;
+};
+
+// --calib, --windows, --window, --seed.
+CLI::Option* AddCalibration(CLI::App* command, CalibrationOptions& options);
+
+// Tokens of the text by the model's own tokenizer. At least 4 windows, so that some can be held out; fewer
+// than asked for are taken with a warning. Errors name the file and say what would be enough.
+absl::StatusOr<std::vector<TokenWindow>> ReadCalibration(const std::string& model,
+                                                         const CalibrationOptions& options);
+
+}  // namespace dilemma::cli

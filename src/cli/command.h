@@ -59,6 +59,8 @@ void AddRun(Program& program);
 void AddServe(Program& program);
 void AddEmulate(Program& program);
 void AddDemo(Program& program);
+void AddChaos(Program& program);
+void AddRpcServer(Program& program);
 void AddReport(Program& program);
 void AddReproduce(Program& program);
 void AddEval(Program& program);

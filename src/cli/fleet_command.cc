@@ -70,7 +70,8 @@ absl::StatusOr<FleetFile> FleetFileOf(const Options& options) {
     return ReadFleetFile(options.files[0]);
   }
   if (!options.weights.empty() && options.weights.size() != options.files.size())
-    return InvalidArgument("--weights has {} numbers for {} problems", options.weights.size(), options.files.size());
+    return InvalidArgument("--weights has {} numbers for {} problems", options.weights.size(),
+                           options.files.size());
   std::set<std::string> names;
   for (size_t i = 0; i < options.files.size(); ++i) {
     FleetEntry entry;
@@ -86,9 +87,9 @@ absl::StatusOr<FleetFile> FleetFileOf(const Options& options) {
 std::string ServersOf(const Fleet& fleet, const Evaluation& evaluation) {
   std::string text;
   for (const StageUse& stage : evaluation.stages)
-    text += (text.empty() ? "" : " > ") +
-            fmt::format("{} {}-{}", fleet.server_names[static_cast<size_t>(stage.server)], stage.first_unit,
-                        stage.last_unit);
+    text += (text.empty() ? "" : " > ") + fmt::format("{} {}-{}",
+                                                      fleet.server_names[static_cast<size_t>(stage.server)],
+                                                      stage.first_unit, stage.last_unit);
   return text;
 }
 
@@ -110,8 +111,10 @@ std::string Render(const Fleet& fleet, const FleetResult& result) {
   for (size_t n = 0; n < evaluation.servers.size(); ++n) {
     const ServerUse& use = evaluation.servers[n];
     const auto of = fleet.memory_bytes[n];
-    servers.Add({fleet.server_names[n], fmt::format("{}", use.stages), FormatBytes(use.memory_bytes), FormatBytes(of),
-                 of > 0 ? fmt::format("{:.0f} %", 100.0 * static_cast<double>(use.memory_bytes) / static_cast<double>(of))
+    servers.Add({fleet.server_names[n], fmt::format("{}", use.stages), FormatBytes(use.memory_bytes),
+                 FormatBytes(of),
+                 of > 0 ? fmt::format("{:.0f} %",
+                                      100.0 * static_cast<double>(use.memory_bytes) / static_cast<double>(of))
                         : ""});
   }
   return text + models.ToString() + "\n" + servers.ToString();
@@ -119,12 +122,9 @@ std::string Render(const Fleet& fleet, const FleetResult& result) {
 
 Json ToJson(const Fleet& fleet, const FleetResult& result) {
   const auto ms = [](double seconds) { return std::isfinite(seconds) ? Json(seconds * 1e3) : Json(nullptr); };
-  Json json = {{"status", Name(result.status)},
-               {"objective_ms", ms(result.objective_s)},
-               {"bound_ms", ms(result.bound_s)},
-               {"gap", result.HasPlan() ? Json(result.gap) : Json(nullptr)},
-               {"seconds", result.seconds},
-               {"method", result.method}};
+  Json json = {{"status", Name(result.status)},  {"objective_ms", ms(result.objective_s)},
+               {"bound_ms", ms(result.bound_s)}, {"gap", result.HasPlan() ? Json(result.gap) : Json(nullptr)},
+               {"seconds", result.seconds},      {"method", result.method}};
   if (!result.reason.empty()) json["reason"] = result.reason;
   json["models"] = Json::array();
   json["servers"] = Json::array();
@@ -132,7 +132,8 @@ Json ToJson(const Fleet& fleet, const FleetResult& result) {
   const FleetEvaluation evaluation = EvaluateFleet(fleet, result.plan);
   for (size_t k = 0; k < result.plan.size(); ++k) {
     Json assignment = Json::array();
-    for (const Placement& placement : result.plan[k]) assignment.push_back({placement.server, placement.type});
+    for (const Placement& placement : result.plan[k])
+      assignment.push_back({placement.server, placement.type});
     json["models"].push_back({{"name", fleet.models[k]->name()},
                               {"weight", fleet.models[k]->weight()},
                               {"objective_ms", ms(evaluation.models[k].objective_s)},
@@ -149,7 +150,8 @@ Json ToJson(const Fleet& fleet, const FleetResult& result) {
 // One plan file for each model that is a GGUF file; their paths.
 absl::StatusOr<std::vector<std::string>> WritePlans(const Options& options, const Fleet& fleet,
                                                     const std::vector<Member>& members,
-                                                    const std::vector<Problem>& problems, const FleetResult& result) {
+                                                    const std::vector<Problem>& problems,
+                                                    const FleetResult& result) {
   std::vector<std::string> written;
   for (size_t k = 0; k < members.size(); ++k) {
     const Member& member = members[k];
@@ -165,8 +167,8 @@ absl::StatusOr<std::vector<std::string>> WritePlans(const Options& options, cons
     own.seconds = result.seconds;
     own.method = "fleet " + result.method;
     const PlanInputs& in = member.inputs;
-    ASSIGN_OR_RETURN(const Plan plan,
-                     ToPlan({in.model, member.sha256, in.cluster, in.quality, in.workload}, problems[k], own));
+    ASSIGN_OR_RETURN(const Plan plan, ToPlan({in.model, member.sha256, in.cluster, in.quality, in.workload},
+                                             problems[k], own));
     const fs::path path = fs::path(options.out) / (member.named.name + ".plan.json");
     RETURN_IF_ERROR(WriteJson(path, PlanToJson(plan)));
     written.push_back(path.string());
@@ -212,24 +214,27 @@ absl::Status Run(const Program& program, const Options& options) {
 
 void AddFleet(Program& program) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = AddCommand(
-      program, "fleet", "Plan several models that share the servers of one cluster",
-      "dilemma fleet fleet.toml --out plans\n"
-      "  dilemma fleet chat.problem.json code.problem.json --weights 2 1",
-      [&program, options] { return Run(program, *options); });
+  CLI::App* command =
+      AddCommand(program, "fleet", "Plan several models that share the servers of one cluster",
+                 "dilemma fleet fleet.toml --out plans\n"
+                 "  dilemma fleet chat.problem.json code.problem.json --weights 2 1",
+                 [&program, options] { return Run(program, *options); });
   command
       ->add_option("files", options->files,
                    "A fleet file (TOML, docs/formats.md), or bare problems (JSON) over the same servers")
       ->required()
       ->check(CLI::ExistingFile);
-  command->add_option("--weights", options->weights,
-                      "What a second of each problem's objective counts (default: 1 each)")
+  command
+      ->add_option("--weights", options->weights,
+                   "What a second of each problem's objective counts (default: 1 each)")
       ->check(CLI::Range(1e-9, 1e9));
   command->add_option("--out,-o", options->out, "Folder for the plans, NAME.plan.json for each model")
       ->capture_default_str();
   std::vector<std::string> methods;
   for (const std::string_view name : FleetMethods()) methods.emplace_back(name);
-  command->add_option("--method", options->method, "How to plan")->check(CLI::IsMember(methods))->capture_default_str();
+  command->add_option("--method", options->method, "How to plan")
+      ->check(CLI::IsMember(methods))
+      ->capture_default_str();
   command->add_option("--time-limit", options->time_limit_s, "Seconds; the best joint plan so far is kept")
       ->check(CLI::Range(0.1, 1e6))
       ->capture_default_str();

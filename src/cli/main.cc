@@ -19,6 +19,8 @@ int Main(int argc, char** argv) {
       "minutes\n"
       "  dilemma COMMAND --help       what a command does, with an example");
   AddDemo(program);
+  AddChaos(program);
+  AddRpcServer(program);
   AddImport(program);
   AddInspect(program);
   AddEmulate(program);

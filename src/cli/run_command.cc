@@ -2,6 +2,8 @@
 
 #include "base/interrupt.h"
 #include "cli/command.h"
+#include "cli/recovery_steps.h"
+#include "cli/rpc_steps.h"
 #include "cli/security_options.h"
 #include "cli/steps.h"
 
@@ -12,6 +14,9 @@ struct Options {
   std::string plan, cluster, shards, model;
   PromptOptions prompt;
   SecurityOptions security;
+  RecoveryFlags recovery;
+  std::string engine = "dilemma";
+  RpcFlags rpc;
 };
 
 Json ToJson(const Plan& plan, const Answer& answer) {
@@ -26,6 +31,8 @@ Json ToJson(const Plan& plan, const Answer& answer) {
   return {{"text", answer.text},
           {"tokens", answer.result.tokens},
           {"prompt_tokens", answer.prompt_tokens},
+          {"replanned", answer.result.replanned},
+          {"recoveries", std::max<size_t>(answer.result.parts.size(), 1) - 1},
           {"finish", answer.result.finish == FinishReason::kEnd ? "stop" : "length"},
           {"measured", {{"decode_ms", answer.decode_s * 1e3}, {"prefill_ms", answer.result.prefill_s * 1e3}}},
           {"predicted",
@@ -48,16 +55,35 @@ absl::Status CheckShards(const Plan& plan, const Options& options) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::unique_ptr<Coordinator>> Open(const Plan& plan, const Cluster& cluster,
+                                                  const Tokenizer& tokenizer, const Options& options) {
+  if (!options.recovery.Wanted()) return OpenPlan(plan, cluster, options.shards, tokenizer);
+  const std::string& model = options.model.empty() ? plan.model_path : options.model;
+  return OpenResilient(plan, cluster, options.shards, tokenizer, model, options.recovery,
+                       [](const RecoveryEvent& event) { Say("\n[" + Describe(event) + "]"); });
+}
+
 absl::Status Run(const Program& program, Options& options) {
   ASSIGN_OR_RETURN(const Plan plan, ReadPlan(options.plan));
   ASSIGN_OR_RETURN(const Cluster cluster, ReadReachableCluster(options.cluster, options.security));
-  RETURN_IF_ERROR(CheckShards(plan, options));
+  const bool rpc = options.engine == "llama-rpc";
+  if (rpc && options.recovery.Wanted())
+    return InvalidArgument("--engine llama-rpc does not recover: a lost server ends it");
+  if (!rpc) RETURN_IF_ERROR(CheckShards(plan, options));
   if (options.prompt.prompt == "-") {
     options.prompt.prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
   }
   ASSIGN_OR_RETURN(const auto tokenizer,
                    Tokenizer::Load(options.model.empty() ? plan.model_path : options.model));
-  ASSIGN_OR_RETURN(const auto coordinator, OpenPlan(plan, cluster, options.shards, *tokenizer));
+  std::unique_ptr<RpcRun> servers;
+  std::unique_ptr<Coordinator> coordinator;
+  if (rpc) {
+    const std::string& model = options.model.empty() ? plan.model_path : options.model;
+    ASSIGN_OR_RETURN(servers, OpenRpc(program, plan, cluster, model, *tokenizer, options.rpc));
+    coordinator = std::move(servers->coordinator);
+  } else {
+    ASSIGN_OR_RETURN(coordinator, Open(plan, cluster, *tokenizer, options));
+  }
   const auto answer = Ask(*coordinator, *tokenizer, options.prompt, [&](const std::string& text) {
     if (!program.json) Print(text);
   });
@@ -71,6 +97,7 @@ absl::Status Run(const Program& program, Options& options) {
         "\n{} tokens after {}: {:.1f} ms to the first, {:.2f} ms a token (predicted {:.1f} and {:.2f})",
         answer->result.tokens.size(), answer->prompt_tokens, answer->result.prefill_s * 1e3,
         answer->decode_s * 1e3, plan.predicted.prefill_s * 1e3, plan.predicted.decode_s * 1e3));
+    if (answer->result.replanned) Say("part of it was answered by another plan than the one given");
   }
   return absl::OkStatus();
 }
@@ -105,6 +132,13 @@ void AddRun(Program& program) {
   command->add_option("--top-p", options->prompt.sampling.top_p)
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  AddRecoveryOptions(command, options->recovery);
+  command
+      ->add_option("--engine", options->engine,
+                   "dilemma, or llama-rpc: the same plan on llama.cpp's RPC servers, one file with its types")
+      ->check(CLI::IsMember({"dilemma", "llama-rpc"}))
+      ->capture_default_str();
+  AddRpcOptions(command, options->rpc);
   command->add_option("--seed", options->prompt.sampling.seed)->capture_default_str();
 }
 

@@ -9,8 +9,8 @@
 #include "base/units.h"
 #include "base/utf8.h"
 #include "budget/size_budget.h"
-#include "quantizer/shard_writer.h"
 #include "quantizer/weight_loss.h"
+#include "runtime/plan_shards.h"
 
 namespace dilemma::cli {
 namespace {
@@ -109,31 +109,13 @@ SolveOptions MakeSolveOptions(double time_limit_s, double gap, ProgressLine& lin
 }
 
 absl::Status WriteShards(const ModelInfo& model, Plan& plan, const fs::path& dir) {
-  std::error_code error;
-  fs::create_directories(dir, error);
-  if (error) return FailedPrecondition("cannot create folder '{}': {}", dir.string(), error.message());
   ProgressLine line("quantizing");
-  const double stages = static_cast<double>(plan.stages.size());
-  for (size_t i = 0; i < plan.stages.size(); ++i) {
-    PlanStage& stage = plan.stages[i];
-    const auto written = [&dir](const PlanStage& s) { return dir / (s.shard + ".gguf"); };
-    if (!stage.shard.empty() && fs::exists(written(stage))) continue;
-    const fs::path part = PartName(dir / fmt::format("stage-{}", i));
-    auto info =
-        WriteShard(model, stage.first_unit, stage.last_unit, stage.types, part, [&](int done, int total) {
-          line.Update((static_cast<double>(i) + static_cast<double>(done) / total) / stages,
-                      fmt::format("shard {} of {} for {}", i + 1, plan.stages.size(), stage.server));
-          return !Interrupted();
-        });
-    if (!info.ok()) {
-      fs::remove(part, error);
-      return info.status();
-    }
-    stage.shard = info->sha256;
-    stage.shard_bytes = info->bytes;
-    RETURN_IF_ERROR(Publish(part, written(stage)));
-  }
-  return absl::OkStatus();
+  const size_t stages = plan.stages.size();
+  return WritePlanShards(model, plan, dir, [&](double done, size_t stage) {
+    line.Update(done / static_cast<double>(stages),
+                fmt::format("shard {} of {} for {}", stage + 1, stages, plan.stages[stage].server));
+    return !Interrupted();
+  });
 }
 
 absl::StatusOr<Answer> Ask(Coordinator& coordinator, const Tokenizer& tokenizer, const PromptOptions& options,
@@ -163,23 +145,28 @@ absl::StatusOr<Answer> Ask(Coordinator& coordinator, const Tokenizer& tokenizer,
   return answer;
 }
 
-absl::StatusOr<std::unique_ptr<Coordinator>> OpenPlan(const Plan& plan, const Cluster& cluster,
-                                                      const fs::path& shards, CoordinatorOptions options) {
-  ProgressLine line("shipping shards");
-  std::map<std::string, std::pair<int64_t, int64_t>, std::less<>> state;
-  int64_t total = 0;
-  for (const PlanStage& stage : plan.stages) total += stage.shard_bytes;
-  options.on_ship = [&](std::string_view server, int64_t done, int64_t all) {
-    state[std::string(server)] = {done, all};
+ShippingLine::ShippingLine(const Plan& plan) : line_("shipping shards") {
+  for (const PlanStage& stage : plan.stages) total_ += stage.shard_bytes;
+}
+
+ShipReport ShippingLine::Report() {
+  return [this](std::string_view server, int64_t done, int64_t all) {
+    state_[std::string(server)] = {done, all};
     int64_t sum = 0;
     std::string detail;
-    for (const auto& [name, bytes] : state) {
+    for (const auto& [name, bytes] : state_) {
       sum += bytes.first;
       detail += fmt::format("{}{} {}", detail.empty() ? "" : ", ", name, FormatBytes(bytes.first));
     }
-    line.Update(total > 0 ? static_cast<double>(sum) / static_cast<double>(total) : 1, detail);
+    line_.Update(total_ > 0 ? static_cast<double>(sum) / static_cast<double>(total_) : 1, detail);
     return !Interrupted();
   };
+}
+
+absl::StatusOr<std::unique_ptr<Coordinator>> OpenPlan(const Plan& plan, const Cluster& cluster,
+                                                      const fs::path& shards, CoordinatorOptions options) {
+  ShippingLine line(plan);
+  options.on_ship = line.Report();
   return Coordinator::Open(plan, cluster, shards, options);
 }
 

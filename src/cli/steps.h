@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,18 @@ struct Answer {
 // Asks a running coordinator; `on_text` gets the answer as it comes, in whole UTF-8 characters.
 absl::StatusOr<Answer> Ask(Coordinator& coordinator, const Tokenizer& tokenizer, const PromptOptions& options,
                            const std::function<void(const std::string&)>& on_text);
+
+// Progress of shipping a plan's shards, for CoordinatorOptions::on_ship; outlives what it is given to.
+class ShippingLine {
+ public:
+  explicit ShippingLine(const Plan& plan);
+  ShipReport Report();
+
+ private:
+  ProgressLine line_;
+  std::map<std::string, std::pair<int64_t, int64_t>, std::less<>> state_;  // by server: done and all
+  int64_t total_ = 0;
+};
 
 // Opens the plan on the cluster, with progress while shards are shipped (`options.on_ship` is set here).
 absl::StatusOr<std::unique_ptr<Coordinator>> OpenPlan(const Plan& plan, const Cluster& cluster,

@@ -25,6 +25,8 @@ class RandomSampler : public Sampler {
     if (top_p < 1) llama_sampler_chain_add(chain_, llama_sampler_init_top_p(top_p, 1));
     llama_sampler_chain_add(chain_, llama_sampler_init_temp(static_cast<float>(options.temperature)));
     llama_sampler_chain_add(chain_, llama_sampler_init_dist(options.seed));
+    const float one = 0;  // every token takes one random number, however many candidates there are
+    for (int64_t i = 0; i < options.drawn; ++i) Sample({&one, 1});
   }
   ~RandomSampler() override { llama_sampler_free(chain_); }
   RandomSampler(const RandomSampler&) = delete;

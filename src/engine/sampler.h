@@ -12,6 +12,7 @@ struct SamplingOptions {
   double top_p = 1;
   int top_k = 0;  // 0: all
   uint32_t seed = 0;
+  int64_t drawn = 0;  // tokens drawn with this seed before: the next one is as if all came from one object
 };
 
 class Sampler {

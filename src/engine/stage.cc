@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "engine/backend.h"
+#include "engine/llama_stage.h"
 #include "engine/shard_check.h"
 #include "engine/stage_memory.h"
 #include "llama.h"
@@ -25,7 +26,8 @@ using ContextPtr = std::unique_ptr<llama_context, FreeContext>;
 
 int64_t PaddedContext(const StageOptions& options) { return CachedTokens(options.context); }
 
-llama_context_params ContextParams(const ShardShape& shape, const StageOptions& options) {
+llama_context_params ContextParams(const ShardShape& shape, const StageOptions& options,
+                                   StageDevices devices = StageDevices::kHere) {
   llama_context_params params = llama_context_default_params();
   const int64_t cells = PaddedContext(options) * options.sequences;
   const int64_t batch = std::min(options.max_batch, cells);
@@ -44,6 +46,10 @@ llama_context_params ContextParams(const ShardShape& shape, const StageOptions& 
   params.offload_kqv = params.op_offload = false;
   params.kv_unified = false;
   params.no_perf = true;
+  if (devices == StageDevices::kRemote) {
+    params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_AUTO;
+    params.offload_kqv = params.op_offload = true;
+  }
   return params;
 }
 
@@ -227,20 +233,27 @@ absl::StatusOr<StageMemory> MeasureStage(const std::filesystem::path& path, cons
 
 absl::StatusOr<std::unique_ptr<Stage>> Stage::Load(const std::filesystem::path& path,
                                                    const StageOptions& options) {
+  llama_model_params params = llama_model_default_params();
+  params.n_gpu_layers = 0;
+  params.load_mode = LLAMA_LOAD_MODE_NONE;  // read, not mapped: the resident size is the weights'
+  params.use_extra_bufts = false;           // weights as in the file, and the same arithmetic for every batch
+  return LoadLlamaStage(path, options, params, StageDevices::kHere);
+}
+
+absl::StatusOr<std::unique_ptr<Stage>> LoadLlamaStage(const std::filesystem::path& path,
+                                                      const StageOptions& options,
+                                                      const llama_model_params& params,
+                                                      StageDevices devices) {
   InitBackend();
   ASSIGN_OR_RETURN(const GgufFile file, GgufFile::Open(path));
   ASSIGN_OR_RETURN(const ShardShape shape, CheckShard(file, options));
-  llama_model_params model_params = llama_model_default_params();
-  model_params.n_gpu_layers = 0;
-  model_params.load_mode = LLAMA_LOAD_MODE_NONE;  // read, not mapped: the resident size is the weights'
-  model_params.use_extra_bufts = false;  // weights as in the file, and the same arithmetic for every batch
   TakeBackendErrors();
   try {
-    ModelPtr model(llama_model_load_from_file(path.c_str(), model_params));
+    ModelPtr model(llama_model_load_from_file(path.c_str(), params));
     if (model == nullptr) {
       return file.Error(fmt::format("libllama cannot load it: {}", TakeBackendErrors()));
     }
-    ContextPtr context(llama_init_from_model(model.get(), ContextParams(shape, options)));
+    ContextPtr context(llama_init_from_model(model.get(), ContextParams(shape, options, devices)));
     if (context == nullptr) {
       return file.Error(fmt::format("libllama cannot run it: {}", TakeBackendErrors()));
     }

@@ -98,8 +98,14 @@ class RingCoordinator : public Coordinator {
     result.logits = std::move(call->logits);
     result.n_vocab = ring_->n_vocab();
     calls_.erase(id);
-    if (!ended.ok()) return ended;
-    return result;
+    if (ended.ok()) return result;
+    if (request.partial != nullptr) *request.partial = std::move(result);
+    return ended;
+  }
+
+  absl::Status health() const override {
+    const std::lock_guard lock(mutex_);
+    return failure_;
   }
 
   void Close() override {
@@ -147,6 +153,7 @@ class RingCoordinator : public Coordinator {
     options.set_top_p(request.sampling.top_p);
     options.set_top_k(request.sampling.top_k);
     options.set_seed(request.sampling.seed);
+    options.set_drawn(request.sampling.drawn);
     options.set_logits(ToWire(request.want_logits));
     options.set_logprobs(request.top_logprobs + 1);
     return message;
@@ -258,7 +265,7 @@ class RingCoordinator : public Coordinator {
   const Plan plan_;
   const CoordinatorOptions options_;
 
-  std::mutex mutex_;  // guards what follows
+  mutable std::mutex mutex_;  // guards what follows
   std::condition_variable arrived_;
   std::map<uint64_t, std::shared_ptr<Call>> calls_;
   uint64_t next_id_ = 1;

@@ -72,6 +72,7 @@ struct TokenLogprobs {
 inline constexpr int kNoLogprobs = -1;
 inline constexpr int kMaxTopLogprobs = 20;
 
+struct GenerateResult;
 struct GenerateRequest {
   std::vector<int32_t> prompt;  // tokens; at least one
   int64_t max_tokens = 64;
@@ -82,6 +83,7 @@ struct GenerateRequest {
   std::function<void(const TokenLogprobs& logprobs)> on_logprobs;
   // Asked every now and then while no token comes; false stops the generation (kCancelled).
   std::function<bool()> still_wanted;
+  GenerateResult* partial = nullptr;  // gets what there was of a generation that failed; not owned
 };
 
 enum class FinishReason { kEnd, kLength };  // an end token came (it is not part of the tokens); max_tokens
@@ -95,6 +97,12 @@ struct StageTimes {
   double prefill_compute_s = 0;  // sum over the prompt's chunks
 };
 
+// The tokens from `first_token` on came from this plan (PlanId).
+struct GeneratedPart {
+  std::string plan;
+  int64_t first_token = 0;
+};
+
 struct GenerateResult {
   std::vector<int32_t> tokens;  // the end token is left out
   FinishReason finish = FinishReason::kLength;
@@ -105,6 +113,9 @@ struct GenerateResult {
   // went back into the model; n_vocab values each.
   std::vector<float> logits;
   int64_t n_vocab = 0;
+  // More than one where servers failed midway; empty from a coordinator that does not recover.
+  std::vector<GeneratedPart> parts;
+  bool replanned = false;  // some part came from another plan than the one that was asked for
 };
 
 // Called as tokens arrive, end tokens excluded; returning false stops the generation (kCancelled).
@@ -126,6 +137,8 @@ class Coordinator {
   virtual absl::StatusOr<GenerateResult> Generate(const GenerateRequest& request,
                                                   const OnToken& on_token = nullptr) = 0;
   virtual void Close() = 0;
+  // Why it cannot be used any more; OK while it can.
+  virtual absl::Status health() const { return absl::OkStatus(); }
 };
 
 }  // namespace dilemma

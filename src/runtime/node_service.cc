@@ -119,8 +119,8 @@ grpc::Status NodeService::ProbeLink(grpc::ServerContext* context, const v1::Prob
   const LinkProbeOptions link = FromMessage(*request);
   absl::Status checked = CheckLinkProbe(link);
   if (!checked.ok()) return ToGrpc(checked);
-  const auto channel =
-      Dial({request->server(), request->to(), options_.credentials}, kLinkTimeoutS, kLinkTimeoutS);
+  const auto channel = Dial({request->server(), request->to(), options_.credentials},
+                            std::min(kLinkTimeoutS, link.limit_s), kLinkTimeoutS);
   if (!channel.ok()) return ToGrpc(channel.status());
   const auto node = v1::Node::NewStub(*channel);
   const auto result = MeasureLink(*node, request->to(), link);

@@ -12,6 +12,8 @@ namespace dilemma {
 namespace {
 
 constexpr auto kTick = std::chrono::milliseconds(50);  // how often Ctrl-C is looked for
+// For a node to let go of its stage; of a ring that broke, some nodes will never say so.
+constexpr double kCloseS = 2, kBrokenCloseS = 0.3;
 
 v1::StageCommand OpenCommand(const Plan& plan, size_t index, int threads, const CoordinatorOptions& options) {
   const PlanStage& stage = plan.stages[index];
@@ -186,14 +188,16 @@ void Ring::Cancel(uint64_t request) {
 }
 
 void Ring::Close() {
+  double patience_s = kCloseS;
   {
     const std::lock_guard lock(mutex_);
     closing_ = true;
+    if (!failure_.ok()) patience_s = kBrokenCloseS;
   }
   std::vector<std::thread> threads;
   threads.reserve(lines_.size());
   for (const auto& line : lines_) {
-    threads.emplace_back([&line] { line->Close(); });
+    threads.emplace_back([&line, patience_s] { line->Close(patience_s); });
   }
   for (std::thread& thread : threads) thread.join();
 }

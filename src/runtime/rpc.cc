@@ -36,11 +36,13 @@ absl::Status FromGrpc(const grpc::Status& status, std::string_view who) {
 namespace {
 
 std::shared_ptr<grpc::Channel> MakeChannel(const Peer& peer, double peer_timeout_s) {
-  const int half_ms = std::max(kMinPingMs, static_cast<int>(peer_timeout_s * 500));
+  // Asked after a third of the silence, so that an answer may take the other two: a busy machine is no dead
+  // one.
+  const int ask_ms = std::max(kMinPingMs, static_cast<int>(peer_timeout_s * 1000 / 3));
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, half_ms);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, half_ms);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, ask_ms);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2 * ask_ms);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_HTTP2_MIN_SENT_PING_INTERVAL_WITHOUT_DATA_MS, kMinPingMs);

@@ -10,7 +10,6 @@
 namespace dilemma {
 namespace {
 
-constexpr double kCloseS = 2;
 constexpr int kClockReadings = 5;
 
 }  // namespace
@@ -70,13 +69,13 @@ void StageLine::Send(const v1::StageCommand& command) {
   if (!closing_ && !ended_) stream_->Write(command);
 }
 
-void StageLine::Close() {
+void StageLine::Close(double patience_s) {
   if (!thread_.joinable()) return;
   {
     std::unique_lock lock(mutex_);
     closing_ = true;
     if (!ended_) stream_->WritesDone();
-    changed_.wait_for(lock, std::chrono::duration<double>(kCloseS), [this] { return ended_; });
+    changed_.wait_for(lock, std::chrono::duration<double>(patience_s), [this] { return ended_; });
   }
   context_.TryCancel();
   thread_.join();

@@ -44,8 +44,8 @@ class StageLine {
   absl::StatusOr<NodeClock> ReadClock();
   // A line that is broken takes anything: on_end tells.
   void Send(const v1::StageCommand& command);
-  // Ends the stage. Waits until the node has let go of it, or a short time.
-  void Close();
+  // Ends the stage. Waits until the node has let go of it, or `patience_s`.
+  void Close(double patience_s = 2);
 
   const std::string& server() const { return options_.server; }
 

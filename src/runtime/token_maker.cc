@@ -11,6 +11,8 @@
 namespace dilemma {
 namespace {
 
+constexpr int64_t kMaxDrawn = 1 << 20;  // as long as a context may be
+
 absl::Status CheckOptions(const v1::RequestOptions& options, bool all_logits) {
   if (options.max_tokens() < 1)
     return InvalidArgument("max_tokens is {}: it must be at least 1", options.max_tokens());
@@ -24,6 +26,9 @@ absl::Status CheckOptions(const v1::RequestOptions& options, bool all_logits) {
   if (options.logprobs() < 0 || options.logprobs() > kMaxTopLogprobs + 1) {
     return InvalidArgument("logprobs of {} tokens were asked for: at most {}", options.logprobs() - 1,
                            kMaxTopLogprobs);
+  }
+  if (options.drawn() < 0 || options.drawn() > kMaxDrawn) {
+    return InvalidArgument("{} tokens drawn before: it must be 0 to {}", options.drawn(), kMaxDrawn);
   }
   if (options.logits() == v1::LOGITS_ALL && !all_logits) {
     return InvalidArgument(
@@ -82,6 +87,7 @@ absl::Status TokenMaker::Begin(const v1::BatchRun& run) {
   sampling.top_p = run.options().top_p();
   sampling.top_k = run.options().top_k();
   sampling.seed = run.options().seed();
+  sampling.drawn = run.options().drawn();
   slot.sampler = Sampler::Create(sampling);
   return absl::OkStatus();
 }

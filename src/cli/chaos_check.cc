@@ -1,0 +1,157 @@
+#include "cli/chaos_check.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <tuple>
+
+#include "base/interrupt.h"
+#include "base/status.h"
+
+namespace dilemma::cli {
+namespace {
+
+// What a plan says to a prompt, each asked once.
+class Undisturbed {
+ public:
+  Undisturbed(FindPlan find_plan, const Cluster& cluster, std::filesystem::path shards,
+              const CoordinatorOptions& options)
+      : find_plan_(std::move(find_plan)), cluster_(cluster), shards_(std::move(shards)), options_(options) {}
+
+  absl::StatusOr<GenerateResult> Ask(const std::string& plan, const GenerateRequest& request) {
+    const auto key = std::tuple(plan, request.prompt, request.sampling.temperature, request.sampling.seed,
+                                request.sampling.drawn, request.max_tokens);
+    if (const auto it = known_.find(key); it != known_.end()) return it->second;
+    if (plan != open_plan_) {
+      open_.reset();  // servers hold one at a time
+      const std::optional<Plan> found = find_plan_(plan);
+      if (!found.has_value()) return Internal("no plan {} was in use", plan);
+      ASSIGN_OR_RETURN(open_, Coordinator::Open(*found, cluster_, shards_, options_));
+      open_plan_ = plan;
+    }
+    ASSIGN_OR_RETURN(GenerateResult result, open_->Generate(request));
+    return known_.emplace(key, std::move(result)).first->second;
+  }
+
+ private:
+  using Key = std::tuple<std::string, std::vector<int32_t>, double, uint32_t, int64_t, int64_t>;
+  const FindPlan find_plan_;
+  const Cluster cluster_;
+  const std::filesystem::path shards_;
+  const CoordinatorOptions options_;
+  std::string open_plan_;
+  std::unique_ptr<Coordinator> open_;
+  std::map<Key, GenerateResult> known_;
+};
+
+struct Span {
+  std::string plan;
+  size_t begin = 0, end = 0;  // tokens
+};
+
+// Parts that follow each other on one plan are one: what went before must not show.
+std::vector<Span> SpansOf(const GenerateResult& result) {
+  std::vector<Span> spans;
+  for (const GeneratedPart& part : result.parts) {
+    const auto first = static_cast<size_t>(part.first_token);
+    if (!spans.empty() && spans.back().plan == part.plan) continue;
+    if (!spans.empty()) spans.back().end = first;
+    spans.push_back({part.plan, first, 0});
+  }
+  if (!spans.empty()) spans.back().end = result.tokens.size();
+  return spans;
+}
+
+// Empty where the part is what the plan says after what came before.
+absl::StatusOr<std::string> Compare(const ChaosRequest& asked, const Span& span, Undisturbed& undisturbed) {
+  const std::vector<int32_t>& tokens = asked.result.tokens;
+  const auto begin = tokens.begin() + static_cast<std::ptrdiff_t>(span.begin);
+  GenerateRequest request = asked.request;
+  request.prompt.insert(request.prompt.end(), tokens.begin(), begin);
+  request.max_tokens -= static_cast<int64_t>(span.begin);
+  request.sampling.drawn = static_cast<int64_t>(span.begin);
+  ASSIGN_OR_RETURN(const GenerateResult right, undisturbed.Ask(span.plan, request));
+  const bool last = span.end == tokens.size();
+  const size_t count = span.end - span.begin;
+  const bool long_enough = last ? right.tokens.size() == count : right.tokens.size() >= count;
+  const size_t common = std::min(count, right.tokens.size());
+  const auto differ =
+      std::mismatch(right.tokens.begin(), right.tokens.begin() + static_cast<std::ptrdiff_t>(common), begin)
+          .first;
+  const auto at = static_cast<size_t>(differ - right.tokens.begin());
+  if (at < common)
+    return fmt::format("token {} of {} differs from an undisturbed run", span.begin + at, tokens.size());
+  if (!long_enough)
+    return fmt::format("{} tokens where an undisturbed run gives {}", count, right.tokens.size());
+  return std::string();
+}
+
+absl::StatusOr<std::string> WhatIsWrong(const ChaosRequest& asked, Undisturbed& undisturbed) {
+  if (!asked.status.ok()) return fmt::format("lost: {}", Message(asked.status));
+  if (asked.streamed != asked.result.tokens) {
+    return fmt::format("{} tokens were streamed, {} are in the result, or others", asked.streamed.size(),
+                       asked.result.tokens.size());
+  }
+  for (const Span& span : SpansOf(asked.result)) {
+    ASSIGN_OR_RETURN(const std::string wrong, Compare(asked, span, undisturbed));
+    if (!wrong.empty()) return wrong;
+  }
+  return std::string();
+}
+
+}  // namespace
+
+absl::StatusOr<ChaosVerdict> CheckAnswers(const std::vector<ChaosRequest>& requests,
+                                          const std::string& original_plan, const FindPlan& find_plan,
+                                          const Cluster& cluster, const std::filesystem::path& shards,
+                                          const CoordinatorOptions& options) {
+  Undisturbed undisturbed(find_plan, cluster, shards, options);
+  ChaosVerdict verdict;
+  // By plan, so that each is opened seldom.
+  std::vector<const ChaosRequest*> order;
+  for (const ChaosRequest& asked : requests) order.push_back(&asked);
+  const auto plan_of = [](const ChaosRequest* asked) {
+    return asked->result.parts.empty() ? std::string() : asked->result.parts.back().plan;
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](const ChaosRequest* a, const ChaosRequest* b) { return plan_of(a) < plan_of(b); });
+  for (const ChaosRequest* asked : order) {
+    if (Interrupted()) return InterruptedStatus();
+    ++verdict.requests;
+    if (asked->result.parts.size() > 1) ++verdict.recovered;
+    ASSIGN_OR_RETURN(const std::string wrong, WhatIsWrong(*asked, undisturbed));
+    const std::vector<Span> spans = SpansOf(asked->result);
+    const bool original = spans.size() == 1 && spans[0].plan == original_plan;
+    if (!wrong.empty()) {
+      verdict.wrong.push_back(fmt::format("request {}: {}", asked - requests.data(), wrong));
+    } else if (original == asked->result.replanned) {
+      verdict.wrong.push_back(fmt::format("request {}: {} marked as re-planned", asked - requests.data(),
+                                          original ? "wrongly" : "not"));
+    } else {
+      ++(original ? verdict.same : verdict.replanned);
+    }
+  }
+  return verdict;
+}
+
+double SecondsToNextToken(const std::vector<ChaosRequest>& requests, const Trouble& trouble) {
+  std::vector<int64_t> arrivals;
+  for (const ChaosRequest& asked : requests)
+    arrivals.insert(arrivals.end(), asked.arrived_ns.begin(), asked.arrived_ns.end());
+  std::sort(arrivals.begin(), arrivals.end());
+  // The longest silence that began while the trouble was on is the one that it caused.
+  int64_t longest = 0, until = trouble.begin_ns;
+  int64_t before = trouble.begin_ns;
+  for (auto it = std::upper_bound(arrivals.begin(), arrivals.end(), trouble.begin_ns); it != arrivals.end();
+       ++it) {
+    if (*it - before > longest) {
+      longest = *it - before;
+      until = *it;
+    }
+    if (*it > trouble.end_ns) break;
+    before = *it;
+  }
+  return static_cast<double>(until - trouble.begin_ns) * 1e-9;
+}
+
+}  // namespace dilemma::cli

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/security_options.h"
 #include "cli/steps.h"
 #include "gateway/gateway.h"
 
@@ -14,6 +15,7 @@ struct Options {
   bool no_key = false;
   double grace_s = 10;
   GatewayOptions gateway;
+  SecurityOptions security;
 };
 
 absl::Status ReadListen(Options& options) {
@@ -63,7 +65,7 @@ absl::Status Run(const Program& program, Options& options) {
   RETURN_IF_ERROR(ReadKeys(options));
   ASSIGN_OR_RETURN(options.gateway.max_body_bytes, ParseBytes(options.max_body));
   ASSIGN_OR_RETURN(const Plan plan, ReadPlan(options.plan));
-  ASSIGN_OR_RETURN(const Cluster cluster, ReadCluster(options.cluster));
+  ASSIGN_OR_RETURN(const Cluster cluster, ReadReachableCluster(options.cluster, options.security));
   ASSIGN_OR_RETURN(const auto tokenizer,
                    Tokenizer::Load(options.model.empty() ? plan.model_path : options.model));
   CoordinatorOptions coordinator_options;
@@ -123,6 +125,7 @@ void AddServe(Program& program) {
       ->check(CLI::Range(0, 100'000))
       ->capture_default_str();
   command->add_option("--max-body", options->max_body, "Largest request")->capture_default_str();
+  AddSecurityOptions(command, options->security);
   command
       ->add_option("--max-connections", options->gateway.max_connections, "At once; more are refused (503)")
       ->check(CLI::Range(1, 10'000))

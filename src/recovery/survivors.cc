@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "runtime/client.h"
+#include "runtime/credentials.h"
 
 namespace dilemma {
 namespace {
@@ -23,18 +24,20 @@ std::set<Hop> HopsOf(const Plan& plan) {
   return hops;
 }
 
-bool Answers(const std::string& address, double timeout_s) {
-  return NodeClient::Connect(address, timeout_s).ok();
+absl::StatusOr<std::unique_ptr<NodeClient>> Connect(const Cluster& cluster, const std::string& server,
+                                                    double timeout_s) {
+  ASSIGN_OR_RETURN(const auto credentials, CredentialsFor(cluster));
+  return NodeClient::Connect(cluster.AddressFrom(kUser, server), timeout_s, {credentials, server});
 }
 
 bool Carries(const Cluster& cluster, const Hop& hop, double timeout_s) {
-  const auto client = NodeClient::Connect(cluster.AddressFrom(kUser, hop.first), timeout_s);
+  const auto client = Connect(cluster, hop.first, timeout_s);
   if (!client.ok()) return true;  // not for us to say
   LinkProbeOptions probe;
   probe.round_trips = 1;
   probe.large_messages = 0;
   probe.limit_s = timeout_s;
-  return (*client)->ProbeLink(cluster.AddressFrom(hop.first, hop.second), probe).ok();
+  return (*client)->ProbeLink(hop.second, cluster.AddressFrom(hop.first, hop.second), probe).ok();
 }
 
 // Those for which `good` says no, each asked in a thread of its own.
@@ -73,9 +76,7 @@ std::string Outage::ToString() const {
 
 std::set<std::string> DeadServers(const Cluster& cluster, const std::vector<std::string>& servers,
                                   double timeout_s) {
-  return Bad(servers, [&](const std::string& server) {
-    return Answers(cluster.AddressFrom(kUser, server), timeout_s);
-  });
+  return Bad(servers, [&](const std::string& server) { return Connect(cluster, server, timeout_s).ok(); });
 }
 
 std::set<Hop> DeadHops(const Cluster& cluster, const Plan& plan, double timeout_s) {

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "base/file.h"
 #include "fmt/format.h"
 #include "model/gguf_reader.h"
@@ -48,7 +50,7 @@ TEST_F(DistillCommand, HostileCalibrationTextIsRefused) {
                                    {At("missing.txt"), "missing.txt"},
                                    {SmolModel().string(), "no UTF-8"}};
   for (const Case& text : cases) {
-    for (const std::string command : {"distill --types q4_0 -o", "sensitivity -o"}) {
+    for (const std::string& command : std::vector<std::string>{"distill --types q4_0 -o", "sensitivity -o"}) {
       const auto result = Dilemma(
           fmt::format("{} '{}' '{}' --calib '{}'", command, At("out"), SmolModel().string(), text.path));
       EXPECT_EQ(result.code, 2) << text.path << ": " << result.err;
@@ -62,9 +64,10 @@ TEST_F(DistillCommand, HostileCalibrationTextIsRefused) {
 TEST_F(DistillCommand, OptionsThatDoNotGoTogetherAreRefused) {
   const std::string start =
       fmt::format("distill '{}' --calib '{}' -o '{}' ", SmolModel().string(), SomeText(), At("out"));
-  for (const std::string rest : {"", "--types q9_9", "--types q4_k", "--max-file '90 MB'",
-                                 "--quality missing.json", "--quality missing.json --max-file '90 MB'",
-                                 "--types q4_0 --plan plan.json", "--types q4_0 --windows 3"}) {
+  for (const std::string& rest :
+       std::vector<std::string>{"", "--types q9_9", "--types q4_k", "--max-file '90 MB'",
+                                "--quality missing.json", "--quality missing.json --max-file '90 MB'",
+                                "--types q4_0 --plan plan.json", "--types q4_0 --windows 3"}) {
     const auto result = Dilemma(start + rest);
     EXPECT_NE(result.code, 0) << rest;
     EXPECT_FALSE(result.err.empty()) << rest;
@@ -107,7 +110,8 @@ TEST_F(DistillCommand, AQuantizedPlanHasDistilledShards) {
   const ModelInfo model = *ReadModel(SmolModel());
   const std::string text = SomeText();
   std::map<std::string, std::string> down;
-  for (const std::string how : {"", "--calib '" + text + "' --windows 4 --window 64",
+  for (const std::string& how :
+       std::vector<std::string>{"", "--calib '" + text + "' --windows 4 --window 64",
                                 "--distill --calib '" + text + "' --windows 4 --window 64"}) {
     const std::string name = how.empty()                    ? "plain"
                              : how.starts_with("--distill") ? "distilled"

@@ -86,7 +86,9 @@ TEST(ChooseTypesTest, EqualsTryingEverything) {
         ASSERT_TRUE(chosen.ok()) << chosen.status();
         EXPECT_LE(chosen->file_bytes, limit);
         EXPECT_NEAR(chosen->loss, best, 1e-5) << tied << " " << seed << " " << limit;
-        if (tied) EXPECT_EQ(chosen->types.front().For("token_embd"), chosen->types.back().For("output"));
+        if (tied) {
+          EXPECT_EQ(chosen->types.front().For("token_embd"), chosen->types.back().For("output"));
+        }
       }
     }
   }

@@ -79,7 +79,13 @@ TEST(LinearDistillerTest, FullCorrectionIsLeastSquares) {
 }
 
 TEST(LinearDistillerTest, ChoosesOnTextThatWasHeldOut) {
-  const Problem train(5, 40), held_out(6, 4000);  // fewer rows than columns: leaning on them overfits
+  // Fewer rows than columns, and what the residual stream lacks is noise: there is much to fit and nothing to
+  // learn.
+  Problem train(5, 40), held_out(6, 4000);
+  for (Problem* problem : {&train, &held_out}) {
+    problem->y = problem->x;
+    problem->d = RandomMatrix(static_cast<int>(problem->x.rows()), 24, 12, 1.0F);
+  }
   const LinearTask task = {"w", &train.weights, *ParseTensorType("q4_0")};
   const LinearRecipe eager = {.damping = 1e-3, .correction = 1};
   const std::vector<LinearRecipe> recipes = {eager, {.damping = 1, .correction = 0.5}, {.plain = true}};

@@ -118,7 +118,8 @@ TEST_F(DistillCommand, AQuantizedPlanHasDistilledShards) {
                                                             : "importance";
     ASSERT_TRUE(WriteJson(At("plan.json"), PlanToJson(PlanWithOneSmallLayer(model))).ok());
     const auto result = Dilemma(fmt::format("quantize '{}' --shards '{}' --whole '{}' {}", At("plan.json"),
-                                            At(name), At(name + ".gguf"), how));
+                                            At(name), At(name + ".gguf"), how),
+                                /*limit_s=*/600);
     ASSERT_EQ(result.code, 0) << result.err;
     const Plan plan = *ReadPlan(At("plan.json"));
     for (const PlanStage& stage : plan.stages)

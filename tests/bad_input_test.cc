@@ -70,11 +70,13 @@ TEST_F(BadInputTest, ClusterFiles) {
 TEST_F(BadInputTest, DeadServer) {
   SKIP_WITHOUT_MODEL();
   const std::string cluster = Write("dead.toml", "[[server]]\nname = \"gone\"\naddress = \"127.0.0.1:1\"\n");
-  ExpectError(Dilemma("profile '" + SmolModel().string() + "' --insecure --cluster " + cluster + " -o /dev/null", 60),
-              "gone");
+  ExpectError(
+      Dilemma("profile '" + SmolModel().string() + "' --insecure --cluster " + cluster + " -o /dev/null", 60),
+      "gone");
   const std::string none = Write("none.toml", "[[server]]\nname = \"gone\"\n");
-  ExpectError(Dilemma("profile '" + SmolModel().string() + "' --insecure --cluster " + none + " -o /dev/null", 60),
-              "no address");
+  ExpectError(
+      Dilemma("profile '" + SmolModel().string() + "' --insecure --cluster " + none + " -o /dev/null", 60),
+      "no address");
 }
 
 TEST_F(BadInputTest, PlansAndProfiles) {
@@ -105,7 +107,8 @@ TEST_F(BadInputTest, Usage) {
 
 TEST_F(BadInputTest, NodeOptions) {
   ExpectError(Dilemma("node --insecure --memory 4 --listen 127.0.0.1:0", 20), "has no unit");
-  ExpectError(Dilemma("node --insecure --listen nonsense --store '" + dir_.path().string() + "'", 20), "nonsense");
+  ExpectError(Dilemma("node --insecure --listen nonsense --store '" + dir_.path().string() + "'", 20),
+              "nonsense");
   ExpectError(Dilemma("node --insecure --listen 127.0.0.1:0 --store /proc/no", 20), "/proc/no");
 }
 

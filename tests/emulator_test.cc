@@ -48,6 +48,7 @@ class EmulatorTest : public testing::Test {
   std::unique_ptr<Coordinator> OpenRing() {
     CoordinatorOptions options;
     options.peer_timeout_s = kPeerTimeoutS;
+    options.connect_timeout_s = kHangS / 3;
     options.stall_timeout_s = kHangS / 2;
     auto ring = Coordinator::Open(cut_->plan, emulated_->cluster(), cut_->shards(), options);
     EXPECT_TRUE(ring.ok()) << ring.status();
@@ -91,12 +92,14 @@ class EmulatorTest : public testing::Test {
 TEST_F(EmulatorTest, StartsAnswersGeneratesAndStops) {
   NEEDS_MODEL();
   ASSERT_NO_FATAL_FAILURE(Start());
+  const auto credentials = CredentialsFor(emulated_->cluster());
+  ASSERT_TRUE(credentials.ok()) << credentials.status();
   for (const Server& server : emulated_->cluster().servers) {
     for (const std::string from : {"user", "a", "b", "c"}) {
       if (from == server.name) continue;
       const std::string address = emulated_->cluster().AddressFrom(from, server.name);
       EXPECT_NE(address, server.address) << "not through a link";
-      const auto client = NodeClient::Connect(address);
+      const auto client = NodeClient::Connect(address, 20, {*credentials, server.name});
       ASSERT_TRUE(client.ok()) << client.status();
       const auto info = (*client)->Info();
       ASSERT_TRUE(info.ok()) << info.status();

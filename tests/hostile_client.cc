@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/sync_stream.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>

@@ -49,6 +49,7 @@ absl::StatusOr<openssl::Context> MakeContext(const Identity& who) {
 void SetTimeout(BIO* bio, double timeout_s) {
   int socket = -1;
   BIO_get_fd(bio, &socket);
+  BIO_socket_nbio(socket, 0);  // connecting with a time limit left it so
   timeval limit = {
       static_cast<time_t>(timeout_s),
       static_cast<suseconds_t>((timeout_s - static_cast<double>(static_cast<time_t>(timeout_s))) * 1e6)};
@@ -66,7 +67,11 @@ absl::Status WhyNoHandshake(SSL* ssl, const std::string& server, const Identity&
                                        X509_verify_cert_error_string(verified), who.ca().string()));
   }
   const unsigned long code = ERR_peek_error();
-  if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER || code == 0) {
+  if (code == 0 || ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+    ERR_clear_error();
+    return Unavailable("it does not answer");
+  }
+  if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER) {
     ERR_clear_error();
     return Unauthenticated(
         "what listens there does not speak TLS 1.3: a node started with --insecure, or another program");
@@ -80,8 +85,12 @@ absl::Status WaitForRefusal(SSL* ssl, const Identity& who) {
   char byte = 0;
   if (SSL_read(ssl, &byte, 1) > 0) return absl::OkStatus();
   if (ERR_peek_error() == 0) return absl::OkStatus();  // silence
-  return Unauthenticated(fmt::format("it refuses the certificate '{}' ({}): {}", who.cert().string(),
-                                     who.name, openssl::TakeError()));
+  // The RPC library's server hangs up without an alert that says why.
+  const bool silent = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+  const std::string reason = openssl::TakeError();
+  return Unauthenticated(
+      fmt::format("it refuses the certificate '{}' ({}): {}", who.cert().string(), who.name,
+                  silent ? "it is of another authority than the node's, or has expired" : reason));
 }
 
 }  // namespace

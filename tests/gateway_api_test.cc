@@ -235,6 +235,37 @@ TEST(GatewayTest, HostileConnectionsAreEndedAndTheServerGoesOn) {
   EXPECT_EQ(under.Chat({{"max_tokens", 2}})->status, 200);
 }
 
+TEST(GatewayTest, MutatedRequestsNeitherCrashNorHangIt) {
+  NEEDS_MODEL();
+  GatewayOptions options;
+  options.request_timeout_s = 1;
+  const GatewayUnderTest under(options);
+  const std::string good =
+      RawPost("/v1/completions", R"({"model": "smol", "prompt": "One", "max_tokens": 1, "stream": true})");
+  std::mt19937 random(5);
+  for (int i = 0; i < 400; ++i) {
+    std::string bytes = good;
+    for (size_t change = 1 + random() % 6; change > 0; --change) {
+      const size_t at = random() % bytes.size();
+      if (random() % 4 == 0) {
+        bytes.erase(at, random() % 20);
+      } else if (random() % 3 == 0) {
+        bytes.insert(at, bytes.substr(random() % bytes.size(), random() % 40));
+      } else {
+        bytes[at] = static_cast<char>(random());
+      }
+      if (bytes.empty()) bytes = "\n";
+    }
+    RawClient client(under.gateway->port());
+    client.Send(bytes);
+    if (i % 2 == 0) continue;  // leaves at once
+    client.EndSending();
+    client.ReadAll();
+  }
+  WaitFor([&] { return under.Metric("dilemma_requests_running") == 0; });
+  EXPECT_EQ(under.Chat({{"max_tokens", 2}})->status, 200);
+}
+
 std::string LongStream() {
   return Json{{"model", "smol"},   {"messages", Json::array({{{"role", "user"}, {"content", "Count."}}})},
               {"max_tokens", 900}, {"temperature", 0},

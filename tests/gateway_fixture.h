@@ -128,6 +128,7 @@ class RawClient {
     return all;
   }
   std::string ReadAll() { return ReadUntil(""); }
+  void EndSending() { shutdown(socket_, SHUT_WR); }
   void Leave() {
     if (socket_ >= 0) close(socket_);
     socket_ = -1;

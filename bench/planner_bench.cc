@@ -320,7 +320,7 @@ RandomShape SmallShape(int i) {
 
 absl::StatusOr<bool> RunAgree(const Options& options) {
   int infeasible = 0, disagreements = 0;
-  for (int i = 0; i < options.problems; ++i) {
+  for (int i = options.first_seed; i < options.first_seed + options.problems; ++i) {
     if (Interrupted()) return InterruptedStatus();
     const Problem problem = RandomProblem(SmallShape(i), static_cast<uint64_t>(i));
     ASSIGN_OR_RETURN(const auto brute, MakeSolver("brute"));

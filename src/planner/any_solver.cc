@@ -17,6 +17,7 @@ constexpr int kIterations = 400;
 constexpr size_t kFirstWidth = 256, kLastWidth = size_t{1} << 20, kWidening = 4;
 constexpr size_t kChoices = 512;
 constexpr double kWindow = 1e-2;
+constexpr double kStartGap = 5e-3;  // of the plan with one block a server
 
 class Any {
  public:
@@ -52,7 +53,8 @@ class Any {
     p.one_block_per_server = true;
     SolveOptions options = options_;
     options.progress = nullptr;
-    options.gap = std::max(options.gap, 1e-3);
+    options.gap = std::max(options.gap, kStartGap);
+    options.time_limit_s = options_.time_limit_s / 4;
     const SolveResult result = SolveOneBlock(p, options, /*short_search=*/true);
     if (result.HasAssignment()) Take(result.assignment);
   }

@@ -14,7 +14,7 @@ namespace {
 constexpr double kShave = 1e-11;  // rounding errors of the sums that make a bound, relative
 constexpr int kBeginEvaluations = 10, kBeginIterations = 20;
 constexpr int kRounds = 4, kWidenIterations = 20;
-constexpr int kCycleEvaluations = 3, kCycleIterations = 20;
+constexpr int kCycleEvaluations = 4, kCycleIterations = 20;
 constexpr double kWorthwhile = 2e-4;  // growth of the bound by which a cycle was worth it
 constexpr double kMuClose = 1.004;    // prices this near to each other need no one between
 constexpr int kOrderAttempts = 4;     // while there is no plan: orders that care more and more for quality
@@ -212,7 +212,9 @@ void BlockBound::Dive(size_t width, double gap) {
     TryPath(path, prices_.mu);
     if (best.empty() || incumbent_.cost < known) best = OrderOf(path, in_.servers);
   }
-  if (!best.empty() && !stop_()) {
+  // Cuts at other prices are tried where the paths are new.
+  if (!best.empty() && best != recut_ && !stop_()) {
+    recut_ = best;
     Recut(best, prices_.mu);
     table_.Compute(prices_.mu);
     if (incumbent_.cost < before) order_ = best;

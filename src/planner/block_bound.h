@@ -79,9 +79,10 @@ class BlockBound {
   std::vector<Block> path_;       // of the last Improve's best value
   std::vector<Block> best_path_;  // of bound_
   std::vector<int> order_;        // best order of servers so far
+  std::vector<int> recut_;        // the last one that Dive cut anew
   double bound_ = -kNever;
   double estimate_ = 0;  // guess of the optimum while there is no incumbent
-  double reach_ = 0.2;   // how far mu is looked for, relative
+  double reach_ = 0.6;   // how far mu is looked for, relative
 };
 
 }  // namespace dilemma

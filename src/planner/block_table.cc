@@ -103,7 +103,7 @@ namespace {
 struct Partial {
   double cost = 0, loss = 0, busy = 0;
   int64_t used = 0;  // excess bytes
-  double bound = 0;  // cost + mu * loss of the best completion
+  double bound = 0;  // priced cost of the best completion, what the block's bytes cost included
   int parent = -1;
   int item = -1;
 };
@@ -179,8 +179,8 @@ class Enumerator {
         if (next.used > slack_ || next.busy > in_.busy_limit[static_cast<size_t>(n_)]) continue;
         next.cost += items[t].cost;
         next.loss += items[t].loss;
-        next.bound =
-            next.cost + mu_ * next.loss + completion[static_cast<size_t>((slack_ - next.used) / cell)];
+        next.bound = base_ + next.cost + mu_ * next.loss + memory_ * static_cast<double>(next.used) +
+                     completion[static_cast<size_t>((slack_ - next.used) / cell)];
         if (next.bound >= limit_) continue;
         next.parent = static_cast<int>(f);
         next.item = static_cast<int>(t);

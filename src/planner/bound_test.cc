@@ -1,5 +1,9 @@
 // Bounds hold whatever was asked for: a wide gap, a start that is far off.
+#include <algorithm>
+
 #include "gtest/gtest.h"
+#include "planner/block_instance.h"
+#include "planner/block_table.h"
 #include "planner/random_problem.h"
 #include "planner/solver.h"
 #include "planner/validate.h"
@@ -39,6 +43,48 @@ TEST(Bound, HoldsAtAWideGap) {
     }
   }
   EXPECT_GT(solved, 50);
+}
+
+// The choices of types for a block come in the order of their priced cost, memory included: who reads them
+// stops at the first that is too dear.
+TEST(Bound, ChoicesAreSortedByAllTheirPrices) {
+  RandomShape shape;
+  shape.units = 5;
+  shape.servers = 2;
+  shape.types = 3;
+  shape.tightness = 1.5;
+  int longest = 0;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const BlockInstance in(RandomProblem(shape, seed));
+    const BlockPrices prices{1e-3, {3e-9, 1e-8}};
+    for (int n = 0; n < in.servers; ++n) {
+      const BlockQuery query{n, 0, in.MaxLength(n, 0), kNever, 1024, true};
+      if (query.length == 0) continue;
+      const BlockChoices choices = EnumerateBlock(in, prices, query);
+      longest = std::max(longest, static_cast<int>(choices.points.size()));
+      double before = 0;
+      for (const BlockPoint& point : choices.points) {
+        const double priced =
+            point.cost + prices.mu * point.loss + prices.Memory(n) * static_cast<double>(point.excess);
+        EXPECT_GE(priced, before * (1 - 1e-12)) << "seed " << seed;
+        before = priced;
+      }
+    }
+  }
+  EXPECT_GT(longest, 5);
+}
+
+// A problem whose optimum was once missed for that.
+TEST(Bound, AnyAssignmentFindsTheOptimum) {
+  RandomShape shape;
+  shape.units = 5;
+  shape.servers = 2;
+  shape.types = 3;
+  shape.one_block_per_server = false;
+  const Problem problem = RandomProblem(shape, 474);
+  const SolveResult truth = MakeSolver("brute").value()->Solve(problem, {});
+  const SolveResult result = MakeSolver("exact").value()->Solve(problem, {});
+  EXPECT_NEAR(result.objective_s, truth.objective_s, 2e-6 * truth.objective_s);
 }
 
 }  // namespace

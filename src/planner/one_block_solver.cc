@@ -38,6 +38,7 @@ class OneBlock {
       return Finished();
     }
     TakeStart();
+    const int64_t all_blocks = table_.alive();
     BlockBound bound(in_, table_, incumbent_, [this] { return Stop(); });
     if (!bound.Begin(LooseEnds())) {
       Infeasible("no way to cut the units into blocks fits into the memory of the servers");
@@ -45,8 +46,8 @@ class OneBlock {
     }
     scale_ = bound.TypicalCost();
     bound.SearchOrders(kSweeps, options_.seed);
+    Raise(bound.bound(), table_.alive() == all_blocks);
     bound.Dive(kBeamWidth, options_.gap);
-    Raise(bound.bound());
     if (!Tighten(bound)) {
       if (incumbent_.cost == kNever && !FindFeasible()) return Finished();
       if (!Proven() && !Stop() && !(short_search_ && incumbent_.cost != kNever))
@@ -133,9 +134,10 @@ class OneBlock {
     return lower_ + window * std::max(lower_, 0.1 * scale_);
   }
 
-  // Work on better plans leaves out what cannot be better by the gap: no bound says more than that.
-  void Raise(double bound) {
-    if (incumbent_.cost != kNever) bound = std::min(bound, incumbent_.cost * (1 - options_.gap));
+  // Where blocks or branches were left out that cannot be better by the gap, no bound says more than that.
+  void Raise(double bound, bool all_plans = false) {
+    if (incumbent_.cost != kNever && !all_plans)
+      bound = std::min(bound, incumbent_.cost * (1 - options_.gap));
     lower_ = std::max(lower_, bound);
     Report();
   }

@@ -127,7 +127,8 @@ absl::Status Curve::AddCurve(TradeOff& out) {
   double least = best.HasAssignment() ? Evaluate(problem_, best.assignment).loss * (1 + 1e-6) : most / 100;
   least = std::clamp(least, most * 1e-4, most);
   if (best.HasAssignment() && Evaluate(problem_, best.assignment).ok()) known_.push_back(best.assignment);
-  const int points = std::max(2, options_.points);
+  // Where the fastest plan loses nothing, the curve is that plan.
+  const int points = most > 0 ? std::max(2, options_.points) : 1;
   for (int i = 0; i + 1 < points; ++i) {
     const double budget = least * std::pow(most / least, static_cast<double>(i) / (points - 1));
     if (!Report(fmt::format("loss budget {:.4g}", budget))) return stopped();

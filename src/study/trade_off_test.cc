@@ -1,5 +1,7 @@
 #include "study/trade_off.h"
 
+#include <cmath>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "planner/random_problem.h"
@@ -57,6 +59,16 @@ TEST_P(TradeOffCurve, PointsAreTheBestPlansOfTheirBudgets) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, TradeOffCurve, testing::Range(uint64_t{1}, uint64_t{6}));
+
+TEST(TradeOff, WhereTheFastestPlanLosesNothingTheCurveIsThatPlan) {
+  Problem problem = SmallProblem(1);
+  std::fill(problem.loss.begin(), problem.loss.end(), 0.0);
+  const auto curve = ComputeTradeOff(problem, AnyPlan(problem), Exact(4));
+  ASSERT_TRUE(curve.ok()) << curve.status();
+  ASSERT_EQ(curve->curve.size(), 1U);
+  EXPECT_EQ(curve->curve[0].status, "optimal");
+  EXPECT_FALSE(std::isnan(curve->curve[0].budget));
+}
 
 TEST(TradeOff, RefusesAPlanThatBreaksALimit) {
   Problem problem = SmallProblem(1);

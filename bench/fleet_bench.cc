@@ -1,10 +1,11 @@
-// Several models at once on random fleets: what is proven of 3 models on 8 servers, and how far a plan of 100 models on
-// 1,000 servers may be from the best.
+// Several models at once on random fleets: what is proven of 3 models on 8 servers, and how far a plan of 100
+// models on 1,000 servers may be from the best.
 //
 //   fleet_bench table [--rows small,...] [--seeds N]   the sizes of docs/fleet.md
 //   fleet_bench one --models K --servers N ...         one fleet
 //
-// Every joint plan is validated and every bound checked against its plan; exit code 1 where a target is missed.
+// Every joint plan is validated and every bound checked against its plan; exit code 1 where a target is
+// missed.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -103,7 +104,8 @@ absl::StatusOr<bool> RunTable(const Options& options) {
         good = false;
       }
       std::fprintf(stderr, "%s seed %d: %s, %.6f, gap %.3f %%, %.1f s\n", row.name.c_str(), seed,
-                   std::string(Name(result.status)).c_str(), result.objective_s, 100 * result.gap, result.seconds);
+                   std::string(Name(result.status)).c_str(), result.objective_s, 100 * result.gap,
+                   result.seconds);
       seconds.push_back(result.seconds);
       proven += result.status == SolveStatus::kOptimal ? 1 : 0;
       none += result.HasPlan() ? 0 : 1;
@@ -113,13 +115,15 @@ absl::StatusOr<bool> RunTable(const Options& options) {
     const double slowest = *std::max_element(seconds.begin(), seconds.end());
     const bool met = none == 0 && slowest <= row.limit_s * 1.1 && (row.gap == kNever || worst <= row.gap);
     good = good && met;
-    table.Add({row.name, fmt::format("{}", seeds), fmt::format("{}", proven), fmt::format("{:.1f}", Median(seconds)),
-               fmt::format("{:.1f}", slowest), gaps.empty() ? "-" : fmt::format("{:.2f} %", 100 * Median(gaps)),
+    table.Add({row.name, fmt::format("{}", seeds), fmt::format("{}", proven),
+               fmt::format("{:.1f}", Median(seconds)), fmt::format("{:.1f}", slowest),
+               gaps.empty() ? "-" : fmt::format("{:.2f} %", 100 * Median(gaps)),
                gaps.empty() ? "-" : fmt::format("{:.2f} %", 100 * worst), fmt::format("{}", none),
                met ? "met" : "missed"});
   }
   const double peak = PeakBytes();
-  std::printf("%s\npeak memory of this process: %.0f MiB (limit 4096)\n", table.ToString().c_str(), peak / (1 << 20));
+  std::printf("%s\npeak memory of this process: %.0f MiB (limit 4096)\n", table.ToString().c_str(),
+              peak / (1 << 20));
   return good && peak < kMemoryLimit;
 }
 
@@ -128,8 +132,9 @@ absl::StatusOr<bool> RunOne(const Options& options) {
   ASSIGN_OR_RETURN(const FleetResult result, SolveOne(fleet, options, options.limit_s));
   const std::string wrong = Wrong(fleet, result);
   std::printf("%s by %s in %.1f s: %.6f, bound %.6f, gap %.3f %% %s%s\npeak memory %.0f MiB\n",
-              std::string(Name(result.status)).c_str(), result.method.c_str(), result.seconds, result.objective_s,
-              result.bound_s, 100 * result.gap, result.reason.c_str(), wrong.c_str(), PeakBytes() / (1 << 20));
+              std::string(Name(result.status)).c_str(), result.method.c_str(), result.seconds,
+              result.objective_s, result.bound_s, 100 * result.gap, result.reason.c_str(), wrong.c_str(),
+              PeakBytes() / (1 << 20));
   return wrong.empty() && result.HasPlan();
 }
 

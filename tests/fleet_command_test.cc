@@ -1,4 +1,5 @@
-// `dilemma fleet` as a user runs it: on bare problems, on a real model twice over one cluster, and on bad input.
+// `dilemma fleet` as a user runs it: on bare problems, on a real model twice over one cluster, and on bad
+// input.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,7 +19,7 @@ using ::testing::HasSubstr;
 TEST(FleetCommand, PlansBareProblemsTogether) {
   const TempDir dir = *TempDir::Create("dilemma-fleet");
   RandomShape shape;
-  shape.tightness = 1.6;
+  shape.tightness = 3;
   const std::string a = dir.path() / "a.json", b = dir.path() / "b.json";
   ASSERT_TRUE(WriteJson(a, ProblemToJson(RandomProblem(shape, 1))).ok());
   ASSERT_TRUE(WriteJson(b, ProblemToJson(RandomProblem(shape, 2))).ok());
@@ -64,7 +65,8 @@ TEST(FleetCommand, TwoRealModelsShareTheMemory) {
   const std::string model =
       fmt::format("[[model]]\npath = \"{}\"\nprofile = \"profile.json\"\nquality = \"quality.json\"\n",
                   SmolModel().string());
-  const std::string toml = "cluster = \"cluster.toml\"\n" + model + "name = \"first\"\nas_good_as = \"q4_0\"\n" + model +
+  const std::string toml = "cluster = \"cluster.toml\"\n" + model +
+                           "name = \"first\"\nas_good_as = \"q4_0\"\n" + model +
                            "name = \"second\"\nas_good_as = \"q4_0\"\nweight = 3\n";
   ASSERT_TRUE(WriteFileAtomically(fixture->At("fleet.toml"), toml).ok());
   // memory for two
@@ -73,8 +75,8 @@ TEST(FleetCommand, TwoRealModelsShareTheMemory) {
     if (server.memory_bytes) *server.memory_bytes *= 2;
   ASSERT_TRUE(WriteFileAtomically(fixture->At("cluster.toml"), ClusterToToml(cluster)).ok());
   const std::string out = fixture->At("").string();
-  const CommandResult result =
-      Dilemma(fmt::format("fleet --json --gap 0.02 '{}' --out '{}'", fixture->At("fleet.toml").string(), out));
+  const CommandResult result = Dilemma(
+      fmt::format("fleet --json --gap 0.02 '{}' --out '{}'", fixture->At("fleet.toml").string(), out));
   ASSERT_EQ(result.code, 0) << result.err;
   const Json json = *ParseJson(result.out, "output");
   for (const char* name : {"first", "second"}) {

@@ -1,5 +1,5 @@
-// Random numbers for drawing problems: SplitMix64, the same on any machine (the standard's distributions differ between
-// libraries).
+// Random numbers for drawing problems: SplitMix64, the same on any machine (the standard's distributions
+// differ between libraries).
 #pragma once
 
 #include <cmath>

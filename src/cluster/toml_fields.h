@@ -1,5 +1,5 @@
-// Reading what people write in TOML (toml++), with errors that name line and field. For the .cc files of rooms that
-// read such files; no other header includes it.
+// Reading what people write in TOML (toml++), with errors that name line and field. For the .cc files of
+// rooms that read such files; no other header includes it.
 #pragma once
 
 #include <optional>

@@ -29,7 +29,8 @@ FleetPrices Mix(const FleetPrices& a, double weight_of_a, const FleetPrices& b) 
 
 bool Branching::Hopeless(double bound) const { return bound >= incumbent_.objective() * (1 - 1e-9); }
 
-Placed Branching::PriceModel(int model, const ModelView& view, const FleetPrices& prices, const Master::Keep& keep) {
+Placed Branching::PriceModel(int model, const ModelView& view, const FleetPrices& prices,
+                             const Master::Keep& keep) {
   const Placed* start = nullptr;
   double least = kNever;
   for (const Placed& known : master_.columns()[static_cast<size_t>(model)]) {
@@ -44,7 +45,8 @@ Placed Branching::PriceModel(int model, const ModelView& view, const FleetPrices
   return placed;
 }
 
-Priced Branching::Price(const std::vector<ModelView>& views, const FleetPrices& prices, const Master::Keep& keep) {
+Priced Branching::Price(const std::vector<ModelView>& views, const FleetPrices& prices,
+                        const Master::Keep& keep) {
   Priced priced;
   priced.prices = prices;
   double sum = -prices.Constant(fleet_) * (1 + kShave);
@@ -58,8 +60,8 @@ Priced Branching::Price(const std::vector<ModelView>& views, const FleetPrices& 
   return priced;
 }
 
-void Branching::Generate(const std::vector<ModelView>& views, const Master::Keep& keep, int rounds, double converged,
-                         Priced& best) {
+void Branching::Generate(const std::vector<ModelView>& views, const Master::Keep& keep, int rounds,
+                         double converged, Priced& best) {
   double smoothing = best.models.empty() ? 0 : kSmoothing;
   for (int round = 0; round < rounds && !incumbent_.Stopped() && !Hopeless(best.bound); ++round) {
     const Master::Relaxation master = master_.Relax(penalty_, keep);
@@ -84,7 +86,8 @@ std::vector<ModelView> Branching::ViewsOf(const std::vector<Fixed>& fixed) const
   for (const Fixed& f : fixed) {
     ModelView& view = views[static_cast<size_t>(f.model)];
     for (int i = 0; i < view.problem.servers; ++i)
-      if (view.servers[static_cast<size_t>(i)] != f.server) view.problem.allowed[view.problem.Un(f.unit, i)] = 0;
+      if (view.servers[static_cast<size_t>(i)] != f.server)
+        view.problem.allowed[view.problem.Un(f.unit, i)] = 0;
   }
   return views;
 }
@@ -100,7 +103,8 @@ Branching::Choice Branching::MostDivided(const Master::Relaxation& relaxation) c
     for (int u = 0; u < units; ++u) {
       std::vector<double> share(static_cast<size_t>(fleet_.servers()), 0.0);
       for (size_t c = 0; c < relaxation.weight[i].size(); ++c)
-        share[static_cast<size_t>(columns[c].assignment[static_cast<size_t>(u)].server)] += relaxation.weight[i][c];
+        share[static_cast<size_t>(columns[c].assignment[static_cast<size_t>(u)].server)] +=
+            relaxation.weight[i][c];
       const double largest = *std::max_element(share.begin(), share.end());
       if (largest < least - 1e-9) {
         least = largest;

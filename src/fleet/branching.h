@@ -1,5 +1,6 @@
-// Branch and bound on top of the decomposition: a node fixes, for some models, the server of some units; its bound is the
-// Lagrangian at its own prices, found by a few rounds of column generation. The best bound goes first.
+// Branch and bound on top of the decomposition: a node fixes, for some models, the server of some units; its
+// bound is the Lagrangian at its own prices, found by a few rounds of column generation. The best bound goes
+// first.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@ namespace dilemma {
 
 // A Lagrangian bound and what it was made of.
 struct Priced {
-  double bound = -kNever;      // kNever: some model has no plan
+  double bound = -kNever;  // kNever: some model has no plan
   FleetPrices prices;
   std::vector<double> models;  // [k] bound on the priced cost of the model
 };
@@ -21,17 +22,23 @@ struct Priced {
 class Branching {
  public:
   // All outlive the object; new plans go to `master`. `penalty`: as in Master::Relax.
-  Branching(const Fleet& fleet, const ModelSolver& solver, const std::vector<ModelView>& views, Master& master,
-            FleetIncumbent& incumbent, double penalty)
-      : fleet_(fleet), solver_(solver), views_(views), master_(master), incumbent_(incumbent), penalty_(penalty) {}
+  Branching(const Fleet& fleet, const ModelSolver& solver, const std::vector<ModelView>& views,
+            Master& master, FleetIncumbent& incumbent, double penalty)
+      : fleet_(fleet),
+        solver_(solver),
+        views_(views),
+        master_(master),
+        incumbent_(incumbent),
+        penalty_(penalty) {}
 
-  // From the root's bound; raises the incumbent's bound and plan until proven, stopped or `nodes` were opened.
+  // From the root's bound; raises the incumbent's bound and plan until proven, stopped or `nodes` were
+  // opened.
   void Run(const Priced& root, int nodes);
 
   // Every model at these prices; without bounds of models where it was stopped.
   Priced Price(const std::vector<ModelView>& views, const FleetPrices& prices, const Master::Keep& keep);
-  // Column generation on these views until the master is within `converged` of the bound, at most `rounds`; the best
-  // bound is left in `best`. Without `keep` it is one of all joint plans.
+  // Column generation on these views until the master is within `converged` of the bound, at most `rounds`;
+  // the best bound is left in `best`. Without `keep` it is one of all joint plans.
   void Generate(const std::vector<ModelView>& views, const Master::Keep& keep, int rounds, double converged,
                 Priced& best);
 

@@ -48,8 +48,8 @@ class ByPrices {
     for (int k = 0; k < fleet_.size(); ++k) {
       const Placed& placed = alone[static_cast<size_t>(k)];
       if (placed.bound == kNever)
-        return incumbent_.Infeasible(
-            fmt::format("{} has no plan even alone on the servers", fleet_.models[static_cast<size_t>(k)]->name()));
+        return incumbent_.Infeasible(fmt::format("{} has no plan even alone on the servers",
+                                                 fleet_.models[static_cast<size_t>(k)]->name()));
       root.bound += placed.bound;
       root.models.push_back(placed.bound);
       if (!placed.found()) return incumbent_.Finish();
@@ -65,7 +65,8 @@ class ByPrices {
     const double penalty = kPenalty * std::max(cost, incumbent_.HasPlan() ? incumbent_.objective() : 0);
     Branching branching(fleet_, solver_, views_, master_, incumbent_, penalty);
     if (const auto prices = FirstPrices(); prices.has_value()) {
-      if (Priced first = branching.Price(views_, *prices, nullptr); first.bound > root.bound) root = std::move(first);
+      if (Priced first = branching.Price(views_, *prices, nullptr); first.bound > root.bound)
+        root = std::move(first);
       incumbent_.Raise(root.bound);
     }
     branching.Generate(views_, nullptr, kRounds, kConverged, root);

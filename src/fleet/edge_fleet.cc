@@ -35,7 +35,7 @@ struct World {
     double bytes_per_s = 0;
     std::array<double, kBits.size()> over = {};  // time of a type over that of its bytes
     int64_t memory_bytes = 0;
-    Line access;   // of users
+    Line access;        // of users
     double uplink = 0;  // bits a second out of the site
     int site = 0;
   };
@@ -73,7 +73,8 @@ class EdgeModel : public FleetModel {
       const bool first = u <= 1, last = u >= units() - 2;
       const double sensitivity = draw.LogNormal(0.7) * (first || last ? 3 : 1);
       for (size_t q = 0; q < kBits.size(); ++q) {
-        const double loss = kBits[q] >= 16 ? 0 : sensitivity * std::pow(4.0, 4 - kBits[q]) * draw.LogNormal(0.1);
+        const double loss =
+            kBits[q] >= 16 ? 0 : sensitivity * std::pow(4.0, 4 - kBits[q]) * draw.LogNormal(0.1);
         loss_.push_back(loss);
         if (q == kFourBits) at_four += loss;
       }
@@ -154,7 +155,8 @@ void DrawWorld(const FleetShape& shape, Draw& draw, World& world) {
     world.between.push_back({draw.LogUniform(2e-3, 30e-3), draw.LogUniform(5e7, 1e9)});
   for (int a = 0; a < shape.sites; ++a)  // the same in both directions
     for (int b = 0; b < a; ++b)
-      world.between[static_cast<size_t>(a * shape.sites + b)] = world.between[static_cast<size_t>(b * shape.sites + a)];
+      world.between[static_cast<size_t>(a * shape.sites + b)] =
+          world.between[static_cast<size_t>(b * shape.sites + a)];
   for (int n = 0; n < shape.servers; ++n) {
     World::Server server;
     server.site = static_cast<int>(int64_t{n} * shape.sites / shape.servers);
@@ -181,11 +183,12 @@ Fleet EdgeFleet(const FleetShape& shape, uint64_t seed) {
   double all = 0, largest = 0;
   for (int k = 0; k < shape.models; ++k) {
     const size_t kinds = shape.large_models ? kKinds.size() : kSmallKinds;
-    const Kind& kind = kKinds[std::min(kinds - 1, static_cast<size_t>(draw.Uniform(0, static_cast<double>(kinds))))];
+    const Kind& kind =
+        kKinds[std::min(kinds - 1, static_cast<size_t>(draw.Uniform(0, static_cast<double>(kinds))))];
     const double weight = draw.LogUniform(0.5, 2);
     const auto own = static_cast<uint64_t>(draw.Uniform(0, 1e9));
-    auto model = std::make_shared<EdgeModel>(fmt::format("{}-{}", kind.name, k), weight, kind, shape.loss_factor,
-                                             shape.ring, world, Draw(own));
+    auto model = std::make_shared<EdgeModel>(fmt::format("{}-{}", kind.name, k), weight, kind,
+                                             shape.loss_factor, shape.ring, world, Draw(own));
     for (int u = 0; u < model->units(); ++u) {
       const auto bytes = static_cast<double>(model->Bytes(u, kFourBits) + model->KvBytes(u));
       all += bytes;

@@ -1,7 +1,7 @@
-// Random fleets of the sizes that people have or dream of: servers in sites with good links inside a site and worse ones
-// between sites, models of mixed sizes. Deterministic in the seed, on any machine. Memories of all servers sum to
-// `memory_factor` times what all models take at 4 bits, and each model's loss budget is `loss_factor` of its loss at 4
-// bits: good servers are wanted by all.
+// Random fleets of the sizes that people have or dream of: servers in sites with good links inside a site and
+// worse ones between sites, models of mixed sizes. Deterministic in the seed, on any machine. Memories of all
+// servers sum to `memory_factor` times what all models take at 4 bits, and each model's loss budget is
+// `loss_factor` of its loss at 4 bits: good servers are wanted by all.
 #pragma once
 
 #include <cstdint>

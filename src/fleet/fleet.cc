@@ -27,7 +27,8 @@ void PickServers(const std::vector<T>& from, size_t servers, size_t inner, absl:
   const size_t outer = from.size() / (servers * inner);
   for (size_t o = 0; o < outer; ++o)
     for (const int n : chosen) {
-      const auto begin = from.begin() + static_cast<ptrdiff_t>((o * servers + static_cast<size_t>(n)) * inner);
+      const auto begin =
+          from.begin() + static_cast<ptrdiff_t>((o * servers + static_cast<size_t>(n)) * inner);
       to.insert(to.end(), begin, begin + static_cast<ptrdiff_t>(inner));
     }
 }
@@ -100,12 +101,13 @@ absl::StatusOr<Fleet> MakeFleet(std::vector<NamedProblem> problems) {
     if (!std::isfinite(named.weight) || named.weight <= 0)
       return InvalidArgument("{}: weight is {}, not a number above 0", named.name, named.weight);
     if (p.server_names.size() != N)
-      return InvalidArgument("{} has {} servers, {} has {}: models of a fleet share the same servers", named.name,
-                             p.server_names.size(), problems[0].name, N);
+      return InvalidArgument("{} has {} servers, {} has {}: models of a fleet share the same servers",
+                             named.name, p.server_names.size(), problems[0].name, N);
     for (size_t n = 0; n < N; ++n) {
       if (p.server_names[n] != fleet.server_names[n])
-        return InvalidArgument("{}: server {} is '{}', in {} it is '{}': models of a fleet share the same servers",
-                               named.name, n, p.server_names[n], problems[0].name, fleet.server_names[n]);
+        return InvalidArgument(
+            "{}: server {} is '{}', in {} it is '{}': models of a fleet share the same servers", named.name,
+            n, p.server_names[n], problems[0].name, fleet.server_names[n]);
       fleet.memory_bytes[n] = std::min(fleet.memory_bytes[n], p.memory_bytes[n]);
       fleet.disk_bytes[n] = std::min(fleet.disk_bytes[n], p.disk_bytes[n]);
       fleet.busy_limit_s[n] = std::min(fleet.busy_limit_s[n], p.busy_limit_s[n]);

@@ -75,7 +75,8 @@ absl::StatusOr<FleetEntry> ReadEntry(const toml::table& table, const std::string
 
 }  // namespace
 
-absl::StatusOr<FleetFile> ParseFleetFile(std::string_view text, std::string_view source_view, const fs::path& folder) {
+absl::StatusOr<FleetFile> ParseFleetFile(std::string_view text, std::string_view source_view,
+                                         const fs::path& folder) {
   const std::string source(source_view);
   ASSIGN_OR_RETURN(const toml::table root, ParseToml(text, source));
   FleetFile file;
@@ -84,18 +85,19 @@ absl::StatusOr<FleetFile> ParseFleetFile(std::string_view text, std::string_view
   fields.Allow("model");
   RETURN_IF_ERROR(fields.RejectUnknown());
   std::set<std::string> names;
-  RETURN_IF_ERROR(EachTable(root, "model", source, [&](const toml::table& table, size_t number) -> absl::Status {
-    ASSIGN_OR_RETURN(FleetEntry entry, ReadEntry(table, source, number, folder));
-    const auto line = table.source().begin.line;
-    if (!names.insert(entry.name).second)
-      return InvalidArgument("{}: line {}: there are two models named '{}'; give one another name", source, line,
-                             entry.name);
-    if (entry.problem.empty() && file.cluster.empty())
-      return InvalidArgument("{}: line {}: '{}' is a GGUF file, so the file must name its cluster", source, line,
-                             entry.name);
-    file.models.push_back(std::move(entry));
-    return absl::OkStatus();
-  }));
+  RETURN_IF_ERROR(
+      EachTable(root, "model", source, [&](const toml::table& table, size_t number) -> absl::Status {
+        ASSIGN_OR_RETURN(FleetEntry entry, ReadEntry(table, source, number, folder));
+        const auto line = table.source().begin.line;
+        if (!names.insert(entry.name).second)
+          return InvalidArgument("{}: line {}: there are two models named '{}'; give one another name",
+                                 source, line, entry.name);
+        if (entry.problem.empty() && file.cluster.empty())
+          return InvalidArgument("{}: line {}: '{}' is a GGUF file, so the file must name its cluster",
+                                 source, line, entry.name);
+        file.models.push_back(std::move(entry));
+        return absl::OkStatus();
+      }));
   if (file.models.empty()) return InvalidArgument("{}: there is no [[model]] section", source);
   return file;
 }

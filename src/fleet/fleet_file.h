@@ -1,4 +1,5 @@
-// The file that names the models of a fleet (TOML, docs/formats.md). Plain data; nothing that it names is read here.
+// The file that names the models of a fleet (TOML, docs/formats.md). Plain data; nothing that it names is
+// read here.
 #pragma once
 
 #include <filesystem>
@@ -11,14 +12,14 @@
 
 namespace dilemma {
 
-// One [[model]]: a GGUF file with its profile, or a bare problem. Paths are as they are to be opened: those of the
-// file are taken from the folder that it is in.
+// One [[model]]: a GGUF file with its profile, or a bare problem. Paths are as they are to be opened: those
+// of the file are taken from the folder that it is in.
 struct FleetEntry {
   std::string name;
   double weight = 1;
-  std::filesystem::path problem;                   // alone, or:
-  std::filesystem::path model, profile, quality;   // quality may be empty: weight difference, computed
-  double max_loss = -1;                            // below 0: as_good_as counts
+  std::filesystem::path problem;                  // alone, or:
+  std::filesystem::path model, profile, quality;  // quality may be empty: weight difference, computed
+  double max_loss = -1;                           // below 0: as_good_as counts
   std::string as_good_as = "q4_0";
   bool many_blocks = false;
   Workload workload;

@@ -51,9 +51,12 @@ TEST(FleetFile, ErrorsNameLineAndField) {
   EXPECT_THAT(ErrorOf("[[model]]\nproblem = \"b\"\nusers = 2"), HasSubstr("'users': is not a field here"));
   EXPECT_THAT(ErrorOf("[[model]]\npath = \"a\"\nprofile = \"p\""), HasSubstr("must name its cluster"));
   EXPECT_THAT(ErrorOf("[[model]]\npath = \"a\""), HasSubstr("'profile': is missing"));
-  EXPECT_THAT(ErrorOf("[[model]]\nproblem = \"b\"\n[[model]]\nproblem = \"x/b\""), HasSubstr("two models named 'b'"));
-  EXPECT_THAT(ErrorOf("cluster = \"c\"\n[[model]]\npath = \"a\"\nprofile = \"p\"\nmax_loss = 1\nas_good_as = \"q4_0\""),
-              HasSubstr("not both"));
+  EXPECT_THAT(ErrorOf("[[model]]\nproblem = \"b\"\n[[model]]\nproblem = \"x/b\""),
+              HasSubstr("two models named 'b'"));
+  EXPECT_THAT(
+      ErrorOf(
+          "cluster = \"c\"\n[[model]]\npath = \"a\"\nprofile = \"p\"\nmax_loss = 1\nas_good_as = \"q4_0\""),
+      HasSubstr("not both"));
 }
 
 }  // namespace

@@ -11,7 +11,8 @@
 namespace dilemma {
 namespace {
 
-// Placements (unit, server, type) of all models up to which HiGHS can finish what the decomposition left open.
+// Placements (unit, server, type) of all models up to which HiGHS can finish what the decomposition left
+// open.
 constexpr int64_t kSmallFleet = 2400;
 constexpr int kNodes = 100000;  // of branch and bound on larger ones
 
@@ -27,9 +28,8 @@ int64_t Placements(const Fleet& fleet) {
 
 bool AllLatency(const Fleet& fleet) {
   const int first[] = {0};
-  return std::all_of(fleet.models.begin(), fleet.models.end(), [&](const auto& model) {
-    return model->Over(first).objective == Objective::kLatency;
-  });
+  return std::all_of(fleet.models.begin(), fleet.models.end(),
+                     [&](const auto& model) { return model->Over(first).objective == Objective::kLatency; });
 }
 
 // Servers up to which every model is solved on all of them.
@@ -68,7 +68,8 @@ FleetResult Decompose(const Fleet& fleet, const SolveOptions& options) {
 
 std::vector<std::string_view> FleetMethods() { return {kDefaultFleetMethod, "highs", "sequential"}; }
 
-absl::StatusOr<FleetResult> SolveFleet(const Fleet& fleet, std::string_view method, const SolveOptions& options) {
+absl::StatusOr<FleetResult> SolveFleet(const Fleet& fleet, std::string_view method,
+                                       const SolveOptions& options) {
   if (method == kDefaultFleetMethod) return Decompose(fleet, options);
   if (method == "highs") return SolveFleetHighs(fleet, options, {});
   if (method == "sequential") return SolveFleetSequential(fleet, options);

@@ -1,5 +1,5 @@
-// Ways to plan several models that share their servers: minimise sum_k w[k] * objective of model k under the shared
-// limits and every model's own. docs/formulation.md, "Several models".
+// Ways to plan several models that share their servers: minimise sum_k w[k] * objective of model k under the
+// shared limits and every model's own. docs/formulation.md, "Several models".
 #pragma once
 
 #include <memory>
@@ -26,11 +26,12 @@ struct FleetResult {
   bool HasPlan() const { return !plan.empty(); }
 };
 
-// "decomposition" (the default), "highs" (one program of all models), "sequential" (models one after the other: no
-// bound but that of every model alone). Of the options `start` is not used: a joint plan to begin from would be
-// several. Deterministic unless a limit of time or `stop` ended the work; every plan has passed EvaluateFleet.
-// kInvalidArgument lists the names.
-absl::StatusOr<FleetResult> SolveFleet(const Fleet& fleet, std::string_view method, const SolveOptions& options);
+// "decomposition" (the default), "highs" (one program of all models), "sequential" (models one after the
+// other: no bound but that of every model alone). Of the options `start` is not used: a joint plan to begin
+// from would be several. Deterministic unless a limit of time or `stop` ended the work; every plan has passed
+// EvaluateFleet. kInvalidArgument lists the names.
+absl::StatusOr<FleetResult> SolveFleet(const Fleet& fleet, std::string_view method,
+                                       const SolveOptions& options);
 std::vector<std::string_view> FleetMethods();
 inline constexpr std::string_view kDefaultFleetMethod = "decomposition";
 

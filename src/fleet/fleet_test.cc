@@ -1,9 +1,11 @@
-// Joint planning on small random fleets: every method against trying every joint plan, infeasible ones included.
+// Joint planning on small random fleets: every method against trying every joint plan, infeasible ones
+// included.
+#include "fleet/fleet.h"
+
 #include <cmath>
 #include <functional>
 #include <string>
 
-#include "fleet/fleet.h"
 #include "fleet/fleet_solver.h"
 #include "fleet/fleet_validate.h"
 #include "gmock/gmock.h"
@@ -17,13 +19,15 @@ using ::testing::HasSubstr;
 
 constexpr double kTolerance = 2e-6;
 
-// `models` problems of different sizes over the same servers, whose memory (disk, time) the models must share.
+// `models` problems of different sizes over the same servers, whose memory (disk, time) the models must
+// share.
 Fleet RandomFleet(RandomShape shape, int models, double room, uint64_t seed) {
   std::vector<NamedProblem> problems;
   for (int k = 0; k < models; ++k) {
     RandomShape own = shape;
     own.units = shape.units - (k % 2);
-    NamedProblem named{"model" + std::to_string(k), 1.0 + 0.7 * k, RandomProblem(own, seed * 101 + static_cast<uint64_t>(k))};
+    NamedProblem named{"model" + std::to_string(k), 1.0 + 0.7 * k,
+                       RandomProblem(own, seed * 101 + static_cast<uint64_t>(k))};
     if (k > 0) {
       const Problem& first = problems[0].problem;
       named.problem.memory_bytes = first.memory_bytes;
@@ -33,7 +37,8 @@ Fleet RandomFleet(RandomShape shape, int models, double room, uint64_t seed) {
     problems.push_back(std::move(named));
   }
   for (NamedProblem& named : problems) {
-    for (int64_t& bytes : named.problem.memory_bytes) bytes = static_cast<int64_t>(static_cast<double>(bytes) * room);
+    for (int64_t& bytes : named.problem.memory_bytes)
+      bytes = static_cast<int64_t>(static_cast<double>(bytes) * room);
     for (int64_t& bytes : named.problem.disk_bytes)
       if (bytes != kNoLimit) bytes = static_cast<int64_t>(static_cast<double>(bytes) * room);
     for (double& seconds : named.problem.busy_limit_s) seconds *= room;
@@ -111,7 +116,8 @@ std::vector<Family> Families() {
   any.shape.one_block_per_server = false;
   families.push_back(any);
   Family all{"Everything", Small(3, 3), 2, 15, 1.6};
-  all.shape.ring = all.shape.stage_costs = all.shape.busy_limits = all.shape.disk_limits = all.shape.pins = true;
+  all.shape.ring = all.shape.stage_costs = all.shape.busy_limits = all.shape.disk_limits = all.shape.pins =
+      true;
   families.push_back(all);
   Family throughput{"Throughput", Small(3, 2), 2, 8, 1.6};
   throughput.shape.objective = Objective::kThroughput;
@@ -169,7 +175,9 @@ TEST_P(Methods, SameAnswerTwice) {
 INSTANTIATE_TEST_SUITE_P(Fleet, Methods,
                          testing::Combine(testing::Values("decomposition", "highs", "sequential"),
                                           testing::ValuesIn(Families())),
-                         [](const auto& info) { return std::get<0>(info.param) + std::get<1>(info.param).name; });
+                         [](const auto& info) {
+                           return std::get<0>(info.param) + std::get<1>(info.param).name;
+                         });
 
 TEST(Fleet, OneModelIsTheSingleProblem) {
   RandomShape shape = Small(6, 3);
@@ -210,7 +218,8 @@ TEST(Fleet, ErrorsNameTheModel) {
   EXPECT_THAT(std::string(MakeFleet({a}).status().message()), HasSubstr("weight is -1"));
   EXPECT_FALSE(MakeFleet({}).ok());
   a.weight = 1;
-  EXPECT_THAT(std::string(SolveFleet(*MakeFleet({a}), "magic", {}).status().message()), HasSubstr("sequential"));
+  EXPECT_THAT(std::string(SolveFleet(*MakeFleet({a}), "magic", {}).status().message()),
+              HasSubstr("sequential"));
 }
 
 TEST(Fleet, StopsAtOnceWhenAsked) {

@@ -29,8 +29,9 @@ void CheckShared(const Fleet& fleet, FleetEvaluation& e) {
                       FormatBytes(use.disk_bytes), FormatBytes(fleet.disk_bytes[i])));
     if (use.busy_s > fleet.busy_limit_s[i] * (1 + kTolerance))
       add(LimitKind::kBusy, n, use.busy_s - fleet.busy_limit_s[i],
-          fmt::format("compute time of {}: a token of every model takes {}, the limit is {}", fleet.server_names[i],
-                      FormatDuration(use.busy_s), FormatDuration(fleet.busy_limit_s[i])));
+          fmt::format("compute time of {}: a token of every model takes {}, the limit is {}",
+                      fleet.server_names[i], FormatDuration(use.busy_s),
+                      FormatDuration(fleet.busy_limit_s[i])));
   }
 }
 
@@ -75,8 +76,9 @@ FleetEvaluation EvaluateFleet(const Fleet& fleet, const JointAssignment& plan) {
   FleetEvaluation e;
   e.servers.resize(static_cast<size_t>(fleet.servers()));
   if (plan.size() != fleet.models.size()) {
-    e.violations.push_back({LimitKind::kShape, -1, -1, std::abs(static_cast<double>(plan.size()) - fleet.size()),
-                            fmt::format("{} models are planned, the fleet has {}", plan.size(), fleet.size())});
+    e.violations.push_back(
+        {LimitKind::kShape, -1, -1, std::abs(static_cast<double>(plan.size()) - fleet.size()),
+         fmt::format("{} models are planned, the fleet has {}", plan.size(), fleet.size())});
     return e;
   }
   for (int k = 0; k < fleet.size(); ++k) {

@@ -1,5 +1,5 @@
-// What a joint plan costs and whether it keeps every limit, its own of each model and the shared ones, computed from
-// scratch: shares no code with a solver. Every joint plan that leaves the room has passed here.
+// What a joint plan costs and whether it keeps every limit, its own of each model and the shared ones,
+// computed from scratch: shares no code with a solver. Every joint plan that leaves the room has passed here.
 #pragma once
 
 #include <string>
@@ -23,7 +23,8 @@ struct FleetEvaluation {
 };
 
 FleetEvaluation EvaluateFleet(const Fleet& fleet, const JointAssignment& plan);
-// One model alone: its Evaluation over the servers it uses, in the fleet's numbers (`servers` is by fleet server).
+// One model alone: its Evaluation over the servers it uses, in the fleet's numbers (`servers` is by fleet
+// server).
 Evaluation EvaluateModel(const Fleet& fleet, int model, const Assignment& assignment);
 
 }  // namespace dilemma

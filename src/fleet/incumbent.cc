@@ -62,8 +62,9 @@ FleetResult FleetIncumbent::Finish() {
     if (close) result_.reason.clear();
   }
   if (result_.status != SolveStatus::kOptimal && result_.reason.empty())
-    result_.reason = stopped_ ? "stopped before the proof was complete"
-                              : HasPlan() ? "the search ended before the proof was complete" : "no joint plan was found";
+    result_.reason = stopped_    ? "stopped before the proof was complete"
+                     : HasPlan() ? "the search ended before the proof was complete"
+                                 : "no joint plan was found";
   result_.seconds = watch_.Seconds();
   return result_;
 }

@@ -35,8 +35,8 @@ Placed Insertion::Solve(int model, const Room& room, const FleetPrices& prices, 
   return placed;
 }
 
-bool Insertion::FillOnce(const std::vector<int>& order, const FleetPrices& prices, std::vector<Placed>& placed,
-                         int& failed) {
+bool Insertion::FillOnce(const std::vector<int>& order, const FleetPrices& prices,
+                         std::vector<Placed>& placed, int& failed) {
   placed.assign(static_cast<size_t>(fleet_.size()), {});
   Room room = Room::Of(fleet_);
   for (const int k : order) {
@@ -92,7 +92,8 @@ bool Insertion::Pair(std::vector<Placed>& placed, int a, int b, const FleetPrice
   if (!first.found() || first.cost >= before) return false;
   room.Take(first.use);
   const Placed second = Solve(b, room, FleetPrices{}, placed[j].assignment);
-  if (!second.found() || first.cost + second.cost >= before - kLeastGain * incumbent_.objective()) return false;
+  if (!second.found() || first.cost + second.cost >= before - kLeastGain * incumbent_.objective())
+    return false;
   placed[i] = first;
   placed[j] = second;
   return true;
@@ -107,7 +108,8 @@ void Insertion::Improve(const FleetPrices& prices, int rounds) {
     bool better = Again(placed);
     for (int a = 0; a < fleet_.size(); ++a) {
       for (int b = 0; b < fleet_.size() && !incumbent_.Stopped(); ++b) {
-        if (a == b || !Share(placed[static_cast<size_t>(a)].use, placed[static_cast<size_t>(b)].use)) continue;
+        if (a == b || !Share(placed[static_cast<size_t>(a)].use, placed[static_cast<size_t>(b)].use))
+          continue;
         better = Pair(placed, a, b, round % 2 == 0 ? FleetPrices{} : prices) || better;
       }
     }

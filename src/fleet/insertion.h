@@ -14,7 +14,8 @@ class ViewSource {
  public:
   virtual ~ViewSource() = default;
   // Valid until the next call. `also`: servers that must be among them.
-  virtual const ModelView& View(int model, const Room& room, const FleetPrices& prices, const Assignment& also) = 0;
+  virtual const ModelView& View(int model, const Room& room, const FleetPrices& prices,
+                                const Assignment& also) = 0;
 };
 
 // All servers for every model.
@@ -32,21 +33,23 @@ class AllServers : public ViewSource {
 class Insertion {
  public:
   // All outlive the object. `gap`: of the single solves.
-  Insertion(const Fleet& fleet, ViewSource& views, const ModelSolver& solver,
-            FleetIncumbent& incumbent, double gap)
+  Insertion(const Fleet& fleet, ViewSource& views, const ModelSolver& solver, FleetIncumbent& incumbent,
+            double gap)
       : fleet_(fleet), views_(views), solver_(solver), incumbent_(incumbent), gap_(gap) {}
 
   // Gets every plan of a model that is met.
   void SetMet(std::function<void(int model, const Placed&)> met) { met_ = std::move(met); }
-  // Models in this order, each at the prices in what the others left; then each again without prices. One that
-  // finds no room goes to the front and all begin again, at most `tries` times. Whether a joint plan was found.
+  // Models in this order, each at the prices in what the others left; then each again without prices. One
+  // that finds no room goes to the front and all begin again, at most `tries` times. Whether a joint plan was
+  // found.
   bool Fill(std::vector<int> order, const FleetPrices& prices, int tries);
-  // From the best joint plan so far: each model again within what the others leave, and pairs that share servers
-  // in both orders, until nothing improves or `rounds` are over.
+  // From the best joint plan so far: each model again within what the others leave, and pairs that share
+  // servers in both orders, until nothing improves or `rounds` are over.
   void Improve(const FleetPrices& prices, int rounds);
 
  private:
-  bool FillOnce(const std::vector<int>& order, const FleetPrices& prices, std::vector<Placed>& placed, int& failed);
+  bool FillOnce(const std::vector<int>& order, const FleetPrices& prices, std::vector<Placed>& placed,
+                int& failed);
   bool Again(std::vector<Placed>& placed);  // each model without prices
   bool Pair(std::vector<Placed>& placed, int a, int b, const FleetPrices& prices);
   Placed Solve(int model, const Room& room, const FleetPrices& prices, const Assignment& start);

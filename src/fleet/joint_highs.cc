@@ -90,17 +90,20 @@ class JointModel {
   void AddShared(const std::vector<Problem>& problems, int n, double margin) {
     const auto i = static_cast<size_t>(n);
     if (fleet_.memory_bytes[i] != kNoLimit)
-      AddRow(problems, n, static_cast<double>(fleet_.memory_bytes[i]), margin,
-             [n](const Problem& p, int u, int q) { return static_cast<double>(p.Bytes(u, n, q)); },
-             [i](const Problem& p) { return static_cast<double>(p.stage_bytes[i]); });
+      AddRow(
+          problems, n, static_cast<double>(fleet_.memory_bytes[i]), margin,
+          [n](const Problem& p, int u, int q) { return static_cast<double>(p.Bytes(u, n, q)); },
+          [i](const Problem& p) { return static_cast<double>(p.stage_bytes[i]); });
     if (fleet_.disk_bytes[i] != kNoLimit)
-      AddRow(problems, n, static_cast<double>(fleet_.disk_bytes[i]), margin,
-             [](const Problem& p, int u, int q) { return static_cast<double>(p.weight_bytes[p.Uq(u, q)]); },
-             [](const Problem&) { return 0.0; });
+      AddRow(
+          problems, n, static_cast<double>(fleet_.disk_bytes[i]), margin,
+          [](const Problem& p, int u, int q) { return static_cast<double>(p.weight_bytes[p.Uq(u, q)]); },
+          [](const Problem&) { return 0.0; });
     if (std::isfinite(fleet_.busy_limit_s[i]))
-      AddRow(problems, n, fleet_.busy_limit_s[i], margin,
-             [n](const Problem& p, int u, int q) { return p.compute.decode_s[p.At(u, n, q)]; },
-             [i](const Problem& p) { return p.stage.decode_s[i]; });
+      AddRow(
+          problems, n, fleet_.busy_limit_s[i], margin,
+          [n](const Problem& p, int u, int q) { return p.compute.decode_s[p.At(u, n, q)]; },
+          [i](const Problem& p) { return p.stage.decode_s[i]; });
   }
 
   const Fleet& fleet_;

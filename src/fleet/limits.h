@@ -19,7 +19,8 @@ struct Room {
   void Give(const std::vector<ServerUse>& use);
 };
 
-// Prices on what servers have, in weighted seconds a byte (or a second), at least 0. A vector may be empty: none.
+// Prices on what servers have, in weighted seconds a byte (or a second), at least 0. A vector may be empty:
+// none.
 struct FleetPrices {
   std::vector<double> memory, disk, busy;  // [n]
   // What all room costs: the constant of the Lagrangian.
@@ -30,8 +31,8 @@ struct FleetPrices {
 
 // The model's limits on `servers` (the order of the problem) become at most what is left there.
 void PutRoom(const Room& room, absl::Span<const int> servers, Problem& problem);
-// Adds what the model takes, at these prices over its weight, to its objective. Where stages have buffers and the
-// objective is throughput, the price of the buffers is left out: the objective is then a lower bound.
+// Adds what the model takes, at these prices over its weight, to its objective. Where stages have buffers and
+// the objective is throughput, the price of the buffers is left out: the objective is then a lower bound.
 void PutPrices(const FleetPrices& prices, double weight, absl::Span<const int> servers, Problem& problem);
 
 }  // namespace dilemma

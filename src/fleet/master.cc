@@ -33,13 +33,16 @@ Master::Rows Master::Build(bool integer, double penalty, const Keep& keep) const
       for (size_t n = 0; n < N; ++n) {
         const ServerUse& use = placed.use[n];
         if (use.stages == 0) continue;
-        const auto share = [](double value, double limit) { return limit > 0 ? value / limit : value > 0 ? 2.0 : 0; };
+        const auto share = [](double value, double limit) {
+          return limit > 0 ? value / limit : value > 0 ? 2.0 : 0;
+        };
         memory[n].emplace_back(
             c, share(static_cast<double>(use.memory_bytes), static_cast<double>(fleet_.memory_bytes[n])));
         if (fleet_.disk_bytes[n] != kNoLimit)
-          disk[n].emplace_back(c,
-                               share(static_cast<double>(use.disk_bytes), static_cast<double>(fleet_.disk_bytes[n])));
-        if (std::isfinite(fleet_.busy_limit_s[n])) busy[n].emplace_back(c, share(use.busy_s, fleet_.busy_limit_s[n]));
+          disk[n].emplace_back(
+              c, share(static_cast<double>(use.disk_bytes), static_cast<double>(fleet_.disk_bytes[n])));
+        if (std::isfinite(fleet_.busy_limit_s[n]))
+          busy[n].emplace_back(c, share(use.busy_s, fleet_.busy_limit_s[n]));
       }
     }
     rows.model.AddRow(1, 1, once);
@@ -76,13 +79,18 @@ Master::Relaxation Master::Relax(double penalty, const Keep& keep) const {
       if (const double of = limit(n); row[n] >= 0 && of > 0)
         price[n] = std::max(0.0, -solved.row_dual[static_cast<size_t>(row[n])] / of);
   };
-  read(rows.memory, [&](size_t n) { return static_cast<double>(fleet_.memory_bytes[n]); }, result.prices.memory);
-  read(rows.disk, [&](size_t n) { return static_cast<double>(fleet_.disk_bytes[n]); }, result.prices.disk);
-  read(rows.busy, [&](size_t n) { return fleet_.busy_limit_s[n]; }, result.prices.busy);
+  read(
+      rows.memory, [&](size_t n) { return static_cast<double>(fleet_.memory_bytes[n]); },
+      result.prices.memory);
+  read(
+      rows.disk, [&](size_t n) { return static_cast<double>(fleet_.disk_bytes[n]); }, result.prices.disk);
+  read(
+      rows.busy, [&](size_t n) { return fleet_.busy_limit_s[n]; }, result.prices.busy);
   return result;
 }
 
-JointAssignment Master::Choose(double time_limit_s, const JointAssignment& start, const std::function<bool()>& stop) const {
+JointAssignment Master::Choose(double time_limit_s, const JointAssignment& start,
+                               const std::function<bool()>& stop) const {
   const Rows rows = Build(true, 0, nullptr);
   LinearOptions options;
   options.time_limit_s = time_limit_s;
@@ -98,7 +106,8 @@ JointAssignment Master::Choose(double time_limit_s, const JointAssignment& start
   if (solved.values.empty()) return plan;
   for (size_t k = 0; k < columns_.size(); ++k)
     for (size_t c = 0; c < columns_[k].size(); ++c)
-      if (solved.values[static_cast<size_t>(rows.first[k]) + c] > 0.5) plan.push_back(columns_[k][c].assignment);
+      if (solved.values[static_cast<size_t>(rows.first[k]) + c] > 0.5)
+        plan.push_back(columns_[k][c].assignment);
   if (plan.size() != columns_.size()) plan.clear();
   return plan;
 }

@@ -1,5 +1,5 @@
-// The master program of the decomposition over models (Dantzig-Wolfe): for each model the plans met so far, and
-// prices of the shared limits from their best fractional mix. docs/formulation.md, "Several models".
+// The master program of the decomposition over models (Dantzig-Wolfe): for each model the plans met so far,
+// and prices of the shared limits from their best fractional mix. docs/formulation.md, "Several models".
 #pragma once
 
 #include <functional>
@@ -18,8 +18,8 @@ class Master {
   void Add(int model, Placed placed);  // nothing where the same plan is there
   const std::vector<std::vector<Placed>>& columns() const { return columns_; }
 
-  // The linear relaxation over the known plans that `keep` lets through (null: all). A mix that breaks limits pays
-  // `penalty` for each whole limit, so there is a solution wherever each model has a plan.
+  // The linear relaxation over the known plans that `keep` lets through (null: all). A mix that breaks limits
+  // pays `penalty` for each whole limit, so there is a solution wherever each model has a plan.
   struct Relaxation {
     bool solved = false;
     double value = 0;
@@ -29,12 +29,13 @@ class Master {
   using Keep = std::function<bool(int model, const Placed&)>;
   Relaxation Relax(double penalty, const Keep& keep = nullptr) const;
   // The best joint choice of known plans; empty where none was found.
-  JointAssignment Choose(double time_limit_s, const JointAssignment& start, const std::function<bool()>& stop) const;
+  JointAssignment Choose(double time_limit_s, const JointAssignment& start,
+                         const std::function<bool()>& stop) const;
 
  private:
   struct Rows {
     LinearModel model;
-    std::vector<int> first;  // [k] its first column
+    std::vector<int> first;               // [k] its first column
     std::vector<int> memory, disk, busy;  // [n] row, -1 where there is none
   };
   Rows Build(bool integer, double penalty, const Keep& keep) const;

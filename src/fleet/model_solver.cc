@@ -22,8 +22,8 @@ Placed ModelSolver::At(int model, const Assignment& assignment, const FleetPrice
   return placed;
 }
 
-Placed ModelSolver::Solve(int model, const ModelView& view, const Room* room, const FleetPrices& prices, double gap,
-                          Effort effort, const Assignment& start) const {
+Placed ModelSolver::Solve(int model, const ModelView& view, const Room* room, const FleetPrices& prices,
+                          double gap, Effort effort, const Assignment& start) const {
   const double weight = fleet_.models[static_cast<size_t>(model)]->weight();
   Problem problem = view.problem;
   PutRoom(room != nullptr ? *room : Room::Of(fleet_), view.servers, problem);

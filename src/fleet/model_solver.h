@@ -1,5 +1,5 @@
-// One model of a fleet within what is left of the servers, at prices: a Problem of the planner, solved by its exact
-// method.
+// One model of a fleet within what is left of the servers, at prices: a Problem of the planner, solved by its
+// exact method.
 #pragma once
 
 #include <vector>
@@ -22,9 +22,9 @@ ModelView ViewOf(const Fleet& fleet, int model, std::vector<int> servers);
 struct Placed {
   Assignment assignment;  // servers of the fleet; empty where there is none
   std::vector<ServerUse> use;
-  double cost = kNever;      // weight times the model's own objective
-  double priced = kNever;    // with what its use costs at the prices
-  double bound = 0;          // of `priced`, over the servers of the view; kNever where infeasible
+  double cost = kNever;    // weight times the model's own objective
+  double priced = kNever;  // with what its use costs at the prices
+  double bound = 0;        // of `priced`, over the servers of the view; kNever where infeasible
   bool found() const { return !assignment.empty(); }
 };
 

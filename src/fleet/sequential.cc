@@ -20,8 +20,8 @@ int64_t MemoryOf(const Placed& placed) {
 
 }  // namespace
 
-std::vector<Placed> SolveAlone(const Fleet& fleet, const std::vector<ModelView>& views, const ModelSolver& solver,
-                               double gap, Effort effort) {
+std::vector<Placed> SolveAlone(const Fleet& fleet, const std::vector<ModelView>& views,
+                               const ModelSolver& solver, double gap, Effort effort) {
   std::vector<Placed> alone;
   for (int k = 0; k < fleet.size(); ++k)
     alone.push_back(solver.Solve(k, views[static_cast<size_t>(k)], nullptr, {}, gap, effort, {}));
@@ -34,7 +34,8 @@ std::vector<std::vector<int>> InsertionOrders(const std::vector<Placed>& alone) 
   std::vector<std::vector<int>> orders(2, order);
   const auto at = [&](int k) -> const Placed& { return alone[static_cast<size_t>(k)]; };
   std::stable_sort(orders[0].begin(), orders[0].end(), [&](int a, int b) { return at(a).cost > at(b).cost; });
-  std::stable_sort(orders[1].begin(), orders[1].end(), [&](int a, int b) { return MemoryOf(at(a)) > MemoryOf(at(b)); });
+  std::stable_sort(orders[1].begin(), orders[1].end(),
+                   [&](int a, int b) { return MemoryOf(at(a)) > MemoryOf(at(b)); });
   if (orders[0] == orders[1]) orders.pop_back();
   return orders;
 }
@@ -51,8 +52,8 @@ FleetResult SolveFleetSequential(const Fleet& fleet, const SolveOptions& options
   for (int k = 0; k < fleet.size(); ++k) {
     const Placed& placed = alone[static_cast<size_t>(k)];
     if (placed.bound == kNever)
-      return incumbent.Infeasible(
-          fmt::format("{} has no plan even alone on the servers", fleet.models[static_cast<size_t>(k)]->name()));
+      return incumbent.Infeasible(fmt::format("{} has no plan even alone on the servers",
+                                              fleet.models[static_cast<size_t>(k)]->name()));
     bound += placed.bound;
   }
   incumbent.Raise(bound);

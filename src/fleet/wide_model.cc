@@ -71,7 +71,8 @@ WideModel::WideModel(const Problem& p, double weight, const Clusters& clusters)
         }
     }
     if (middling.empty()) continue;
-    std::nth_element(middling.begin(), middling.begin() + static_cast<ptrdiff_t>(middling.size() / 2), middling.end());
+    std::nth_element(middling.begin(), middling.begin() + static_cast<ptrdiff_t>(middling.size() / 2),
+                     middling.end());
     typical_ += middling[middling.size() / 2];
   }
   for (int n = 0; n < p.servers; ++n) {
@@ -87,7 +88,8 @@ WideModel::WideModel(const Problem& p, double weight, const Clusters& clusters)
   for (int n = 0; n < p.servers; ++n) {
     double back = kNever;  // the least way home
     for (int f = 0; f < p.servers; ++f)
-      if (f != n || reach_[static_cast<size_t>(n) * static_cast<size_t>(U_)] == U_) back = std::min(back, p.RingCost(n, f));
+      if (f != n || reach_[static_cast<size_t>(n) * static_cast<size_t>(U_)] == U_)
+        back = std::min(back, p.RingCost(n, f));
     last_.push_back(weight * (p.LastCost(n) + (back == kNever ? 0 : back)));
   }
   const size_t C = clusters.members.size();
@@ -95,7 +97,8 @@ WideModel::WideModel(const Problem& p, double weight, const Clusters& clusters)
   near_.resize(N_);
   position_.resize(N_);
   for (const auto& members : clusters.members)
-    for (size_t i = 0; i < members.size(); ++i) position_[static_cast<size_t>(members[i])] = static_cast<int>(i);
+    for (size_t i = 0; i < members.size(); ++i)
+      position_[static_cast<size_t>(members[i])] = static_cast<int>(i);
   for (int n = 0; n < p.servers; ++n) {
     const int c = clusters.of[static_cast<size_t>(n)];
     near_[static_cast<size_t>(n)].resize(clusters.members[static_cast<size_t>(c)].size());
@@ -135,7 +138,8 @@ void WideModel::MakeReach() {
   }
 }
 
-// Prices of memory at which blocks that fill their server choose smaller types: quantiles of what one byte less costs.
+// Prices of memory at which blocks that fill their server choose smaller types: quantiles of what one byte
+// less costs.
 void WideModel::ChooseOwnPrices(double mu) {
   std::vector<double> slopes;
   for (int u = 0; u < U_; u += std::max(1, U_ / 16))
@@ -152,7 +156,8 @@ void WideModel::ChooseOwnPrices(double mu) {
   std::fill(own_, own_ + kPrices, 0.0);
   if (slopes.empty()) return;
   std::sort(slopes.begin(), slopes.end());
-  for (int i = 1; i < kPrices; ++i) own_[i] = slopes[slopes.size() * static_cast<size_t>(2 * i - 1) / (2 * (kPrices - 1))];
+  for (int i = 1; i < kPrices; ++i)
+    own_[i] = slopes[slopes.size() * static_cast<size_t>(2 * i - 1) / (2 * (kPrices - 1))];
 }
 
 void WideModel::MakeCosts(const std::vector<double>& memory, double mu) {
@@ -192,7 +197,9 @@ double WideModel::BlockCost(int n, int a, int k) const {
 void WideModel::Hop(const std::vector<double>& in, bool backward, std::vector<double>& out) const {
   const size_t C = clusters_.members.size();
   std::vector<double> best(C, kNever);  // of a cluster, the stage of the later server included going backward
-  const auto cost = [&](int n) { return in[static_cast<size_t>(n)] + (backward ? stage_[static_cast<size_t>(n)] : 0); };
+  const auto cost = [&](int n) {
+    return in[static_cast<size_t>(n)] + (backward ? stage_[static_cast<size_t>(n)] : 0);
+  };
   for (size_t c = 0; c < C; ++c)
     for (const int n : active_members_[c]) best[c] = std::min(best[c], cost(n));
   for (size_t c = 0; c < C; ++c) {
@@ -232,7 +239,8 @@ double WideModel::Use(int n, int a, int k, double own, double mu, double& loss) 
   return sum;
 }
 
-WideModel::Path WideModel::Solve(const std::vector<double>& memory, double mu, const std::vector<int64_t>* room) {
+WideModel::Path WideModel::Solve(const std::vector<double>& memory, double mu,
+                                 const std::vector<int64_t>* room) {
   const size_t U = static_cast<size_t>(U_);
   std::vector<double> now = own_memory_;
   if (room != nullptr)
@@ -281,7 +289,10 @@ WideModel::Path WideModel::Solve(const std::vector<double>& memory, double mu, c
     const double room_here = memory_[static_cast<size_t>(n)] - stage_bytes_[static_cast<size_t>(n)];
     for (size_t i = 0; i < kPrices; ++i) {
       const double* prefix = &prefix_[(static_cast<size_t>(n) * kPrices + i) * (U + 1)];
-      if (prefix[l + k] - prefix[l] - own_[i] * room_here + price_[static_cast<size_t>(n)] * stage_bytes_[static_cast<size_t>(n)] >= cost) own = own_[i];
+      if (prefix[l + k] - prefix[l] - own_[i] * room_here +
+              price_[static_cast<size_t>(n)] * stage_bytes_[static_cast<size_t>(n)] >=
+          cost)
+        own = own_[i];
     }
     path.servers.push_back(n);
     path.bytes.push_back(Use(n, l, k, own, mu, path.loss) + stage_bytes_[static_cast<size_t>(n)]);
@@ -295,7 +306,8 @@ WideModel::Path WideModel::Solve(const std::vector<double>& memory, double mu, c
     for (size_t m = 0; m < N_; ++m) {
       if (static_cast<int>(m) == n) continue;
       const auto d = static_cast<size_t>(clusters_.of[m]);
-      const double hop = d == c ? near_[static_cast<size_t>(n)][static_cast<size_t>(position_[m])] : between_[c * C + d];
+      const double hop =
+          d == c ? near_[static_cast<size_t>(n)][static_cast<size_t>(position_[m])] : between_[c * C + d];
       if (const double value = hop + stage_[m] + begin_[static_cast<size_t>(l)][m]; value < least) {
         least = value;
         next = static_cast<int>(m);
@@ -322,7 +334,8 @@ void WideModel::LookAt(const std::vector<int>& servers) {
 std::vector<double> WideModel::Through() {
   const size_t U = static_cast<size_t>(U_);
   std::vector<double> through(N_, kNever);
-  std::vector<std::vector<double>> enter(U, std::vector<double>(N_, kNever)), done(U + 1, std::vector<double>(N_, kNever));
+  std::vector<std::vector<double>> enter(U, std::vector<double>(N_, kNever)),
+      done(U + 1, std::vector<double>(N_, kNever));
   enter[0] = first_;
   for (int l = 0; l < U_; ++l) {
     const auto at = static_cast<size_t>(l);

@@ -1,6 +1,7 @@
-// A lower bound for one model over all servers of a large fleet, at prices on memory and on loss, in time that grows with
-// the servers times those of one cluster: a shortest path over blocks of units in which
-//  - a block fits by its smallest types, and costs what the Lagrangian of its knapsack says at the best of a few prices
+// A lower bound for one model over all servers of a large fleet, at prices on memory and on loss, in time
+// that grows with the servers times those of one cluster: a shortest path over blocks of units in which
+//  - a block fits by its smallest types, and costs what the Lagrangian of its knapsack says at the best of a
+//  few prices
 //    of its server's memory;
 //  - hops inside a cluster of near servers are exact, those between clusters the least of all pairs;
 //  - a server may be used again.
@@ -28,10 +29,10 @@ class WideModel {
   WideModel(const Problem& problem, double weight, const Clusters& clusters);
 
   struct Path {
-    double value = kNever;  // least priced cost less mu: a lower bound; kNever: no path, so no plan
-    double loss = 0;        // of its types, in budgets
-    std::vector<int> servers;     // by block
-    std::vector<double> bytes;    // by block, buffers included
+    double value = kNever;      // least priced cost less mu: a lower bound; kNever: no path, so no plan
+    double loss = 0;            // of its types, in budgets
+    std::vector<int> servers;   // by block
+    std::vector<double> bytes;  // by block, buffers included
   };
   // `memory[n]`: seconds a byte; `mu`: seconds for the whole loss budget; `room`: bytes left, null for all.
   Path Solve(const std::vector<double>& memory, double mu, const std::vector<int64_t>* room);
@@ -46,13 +47,16 @@ class WideModel {
 
  private:
   static constexpr int kPrices = 4;  // of a block's own memory, the first 0
-  double Item(int u, int n, int q) const { return cost_[(static_cast<size_t>(u) * N_ + static_cast<size_t>(n)) * Q_ + static_cast<size_t>(q)]; }
+  double Item(int u, int n, int q) const {
+    return cost_[(static_cast<size_t>(u) * N_ + static_cast<size_t>(n)) * Q_ + static_cast<size_t>(q)];
+  }
   double BlockCost(int n, int a, int k) const;
   void MakeCosts(const std::vector<double>& memory, double mu);
   void ChooseOwnPrices(double mu);
   void MakeReach();
   double Use(int n, int a, int k, double memory_price, double mu, double& loss) const;  // bytes
-  // out[m] = min over n != m of in[n] + hop (n -> m, or m -> n where `backward`), stage of the later one included
+  // out[m] = min over n != m of in[n] + hop (n -> m, or m -> n where `backward`), stage of the later one
+  // included
   void Hop(const std::vector<double>& in, bool backward, std::vector<double>& out) const;
 
   const Clusters& clusters_;
@@ -60,23 +64,23 @@ class WideModel {
   size_t N_ = 0, Q_ = 0;
   bool has_budget_ = false;
   double typical_ = 0, budget_slack_ = 1;
-  std::vector<double> cost_;                // [u][n][q]; kNever where impossible
-  std::vector<double> bytes_, loss_;        // [u][q]
-  std::vector<double> fixed_;               // [u][n]
+  std::vector<double> cost_;                                // [u][n][q]; kNever where impossible
+  std::vector<double> bytes_, loss_;                        // [u][q]
+  std::vector<double> fixed_;                               // [u][n]
   std::vector<double> first_, last_, stage_, stage_bytes_;  // [n]
   std::vector<double> own_memory_, memory_;                 // [n] the model's limit; what counts now
-  std::vector<int> active_;                         // servers looked at
-  std::vector<std::vector<int>> active_members_;    // [c] of them in the cluster
-  std::vector<std::vector<double>> near_;   // [n][position of m in its cluster]
-  std::vector<double> between_;             // [c][c']
-  std::vector<int> position_;               // [n] in its cluster
+  std::vector<int> active_;                                 // servers looked at
+  std::vector<std::vector<int>> active_members_;            // [c] of them in the cluster
+  std::vector<std::vector<double>> near_;                   // [n][position of m in its cluster]
+  std::vector<double> between_;                             // [c][c']
+  std::vector<int> position_;                               // [n] in its cluster
   // of the last Solve
-  std::vector<double> price_;               // [n]
+  std::vector<double> price_;  // [n]
   double mu_ = 0;
   double own_[kPrices] = {};
-  std::vector<double> prefix_;              // [n][price][U + 1]
-  std::vector<double> least_prefix_;        // [n][U + 1] bytes at the smallest types
-  std::vector<int> reach_;                  // [n][U]
+  std::vector<double> prefix_;                      // [n][price][U + 1]
+  std::vector<double> least_prefix_;                // [n][U + 1] bytes at the smallest types
+  std::vector<int> reach_;                          // [n][U]
   std::vector<std::vector<double>> begin_, after_;  // [l][n]
 };
 

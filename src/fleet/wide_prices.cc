@@ -7,11 +7,12 @@
 namespace dilemma {
 namespace {
 
-constexpr double kFirstStep = 0.06, kLastStep = 0.0006;  // of a middling model's cost, for a whole server too much
-constexpr double kFirstTurn = 0.6, kLastTurn = 0.15;    // of the logarithm of the loss
+constexpr double kFirstStep = 0.06,
+                 kLastStep = 0.0006;  // of a middling model's cost, for a whole server too much
+constexpr double kFirstTurn = 0.6, kLastTurn = 0.15;  // of the logarithm of the loss
 constexpr double kLeastLoss = 0.05, kMostLoss = 20;
-constexpr int kBounds = 8;        // evaluated on the way
-constexpr size_t kPicked = 96;    // servers that a step looks at
+constexpr int kBounds = 8;      // evaluated on the way
+constexpr size_t kPicked = 96;  // servers that a step looks at
 constexpr double kShave = 1e-10;
 
 double Turned(double mu, double loss, double turn) {
@@ -73,7 +74,8 @@ bool WidePrices::Step(int model, double size, double turn) {
   return true;
 }
 
-bool WidePrices::Bound(const std::vector<double>& memory, int turns, const std::function<void(double)>& raised) {
+bool WidePrices::Bound(const std::vector<double>& memory, int turns,
+                       const std::function<void(double)>& raised) {
   FleetPrices prices;
   prices.memory = memory;
   const double constant = prices.Constant(fleet_);

@@ -1,5 +1,5 @@
-// Prices on the memory of many servers by an incremental subgradient method: a step after each model (Nedic and Bertsekas
-// 2001), on the wide relaxation of every model.
+// Prices on the memory of many servers by an incremental subgradient method: a step after each model (Nedic
+// and Bertsekas 2001), on the wide relaxation of every model.
 #pragma once
 
 #include <functional>
@@ -16,8 +16,8 @@ class WidePrices {
   // Both outlive the object. `stop` ends the work early with what is proven so far.
   WidePrices(const Fleet& fleet, std::vector<WideModel>& models, std::function<bool()> stop);
 
-  // `passes` over all models; `raised` gets each better bound. False where a model has no path at all: proven that no
-  // joint plan exists; failed() is that model.
+  // `passes` over all models; `raised` gets each better bound. False where a model has no path at all: proven
+  // that no joint plan exists; failed() is that model.
   bool Run(int passes, const std::function<void(double)>& raised);
   double bound() const { return bound_; }
   const FleetPrices& prices() const { return best_; }
@@ -38,7 +38,7 @@ class WidePrices {
   std::vector<double> price_, mean_;
   std::vector<double> mu_, best_mu_;
   std::vector<std::vector<int>> picked_;  // [k]; empty: all servers
-  double scale_ = 0;  // middling cost of a model
+  double scale_ = 0;                      // middling cost of a model
   FleetPrices best_;
   double bound_ = 0;
   int failed_ = -1;

@@ -32,9 +32,9 @@ class PickedServers : public ViewSource {
     for (const Placement& placement : also) chosen.push_back(placement.server);
     std::sort(chosen.begin(), chosen.end());
     chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
-    const size_t most = std::max(chosen.size(), static_cast<size_t>(std::clamp(
-                                                    static_cast<int>(chosen.size()) + kMoreServers, kLeastServers,
-                                                    kMostServers)));
+    const size_t most =
+        std::max(chosen.size(), static_cast<size_t>(std::clamp(static_cast<int>(chosen.size()) + kMoreServers,
+                                                               kLeastServers, kMostServers)));
     if (path.value != kNever) {
       const std::vector<double> through = wide.Through();
       std::vector<int> order(through.size());
@@ -88,8 +88,9 @@ FleetResult SolveWideFleet(const Fleet& fleet, const SolveOptions& options) {
   for (const WideModel& model : models) work += static_cast<double>(model.units()) * fleet.servers();
   const int passes = static_cast<int>(std::clamp(kPassWork / work, 1.0 * kLeastPasses, 1.0 * kMostPasses));
   if (!prices.Run(passes, [&](double bound) { incumbent.Raise(bound); }))
-    return incumbent.Infeasible(fmt::format("no way to cut {} into blocks fits into the memory of the servers",
-                                            fleet.models[static_cast<size_t>(prices.failed())]->name()));
+    return incumbent.Infeasible(
+        fmt::format("no way to cut {} into blocks fits into the memory of the servers",
+                    fleet.models[static_cast<size_t>(prices.failed())]->name()));
   const ModelSolver solver(fleet, options);
   PickedServers picked(fleet, models, prices);
   Insertion insertion(fleet, picked, solver, incumbent, kInsertionGap);

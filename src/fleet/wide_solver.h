@@ -1,6 +1,6 @@
-// Fleets of many servers: prices on their memory by a wide relaxation of every model (wide_model.h), then joint plans by
-// insertion, where each model is solved on the servers that the relaxation picks for it within what is left. The bound
-// is the relaxation's, over all servers.
+// Fleets of many servers: prices on their memory by a wide relaxation of every model (wide_model.h), then
+// joint plans by insertion, where each model is solved on the servers that the relaxation picks for it within
+// what is left. The bound is the relaxation's, over all servers.
 #pragma once
 
 #include "fleet/fleet_solver.h"

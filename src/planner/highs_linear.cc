@@ -41,16 +41,15 @@ void Configure(Highs& highs, const LinearOptions& options) {
 }
 
 void SetCallback(Highs& highs, const LinearOptions& options) {
-  highs.setCallback(
-      [&](int type, const std::string&, const HighsCallbackOutput* out, HighsCallbackInput* in, void*) {
-        if (type == kCallbackMipInterrupt || type == kCallbackSimplexInterrupt) {
-          if (in != nullptr && options.stop && options.stop()) in->user_interrupt = 1;
-        } else if (type == kCallbackMipLogging && options.progress) {
-          const double none = std::numeric_limits<double>::infinity();
-          options.progress(out->mip_primal_bound < kHighsInf ? out->mip_primal_bound : none,
-                           out->mip_dual_bound);
-        }
-      });
+  highs.setCallback([&](int type, const std::string&, const HighsCallbackOutput* out, HighsCallbackInput* in,
+                        void*) {
+    if (type == kCallbackMipInterrupt || type == kCallbackSimplexInterrupt) {
+      if (in != nullptr && options.stop && options.stop()) in->user_interrupt = 1;
+    } else if (type == kCallbackMipLogging && options.progress) {
+      const double none = std::numeric_limits<double>::infinity();
+      options.progress(out->mip_primal_bound < kHighsInf ? out->mip_primal_bound : none, out->mip_dual_bound);
+    }
+  });
   highs.startCallback(kCallbackMipInterrupt);
   highs.startCallback(kCallbackSimplexInterrupt);
   highs.startCallback(kCallbackMipLogging);

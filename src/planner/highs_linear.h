@@ -1,4 +1,5 @@
-// Any LinearModel on HiGHS (MIT), one thread: what the flow formulation and programs built from several of them share.
+// Any LinearModel on HiGHS (MIT), one thread: what the flow formulation and programs built from several of
+// them share.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +18,10 @@ struct LinearOptions {
   double time_limit_s = 60;
   double gap = 1e-6;
   uint64_t seed = 1;
-  std::function<bool()> stop;                                     // polled; true ends with the best so far
-  std::function<void(double objective, double bound)> progress;  // of a mixed-integer program, as they improve
-  std::vector<double> start;                                      // column values of a known solution; may be empty
+  std::function<bool()> stop;  // polled; true ends with the best so far
+  std::function<void(double objective, double bound)>
+      progress;               // of a mixed-integer program, as they improve
+  std::vector<double> start;  // column values of a known solution; may be empty
 };
 
 struct LinearResult {

@@ -52,8 +52,7 @@ absl::StatusOr<std::vector<SolverCase>> SolverCases(const Problem& study, const 
                      EdgeProblem(shape, /*seed=*/1)});
   }
   if (!options.tiny)
-    cases.push_back(
-        {fmt::format("study, {} x {} x {}", study.units, study.servers, study.types), study});
+    cases.push_back({fmt::format("study, {} x {} x {}", study.units, study.servers, study.types), study});
   return cases;
 }
 

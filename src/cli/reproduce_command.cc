@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 
 struct Options {
   std::string model, squad, out = "reproduction";
-  int64_t questions = 150;
+  int64_t questions = 0;
   double solver_limit_s = 30;
   bool quick = false;
   StudyOptions study;
@@ -78,7 +78,7 @@ absl::Status SetQuestions(const Options& options, const fs::path& model, StudyOp
   const fs::path at_hand = "../shared/data/squad-v1.1-dev-open.json";
   const fs::path squad = !options.squad.empty() ? fs::path(options.squad) : at_hand;
   study.no_questions.clear();
-  if (options.questions == 0) study.no_questions = "Questions were not asked for (--questions 0).";
+  if (options.questions == 0) study.no_questions = "Questions were not asked for: --questions 150 asks some.";
   if (options.squad.empty() && !fs::exists(at_hand))
     study.no_questions = "This part needs SQuAD v1.1: give its file (dev-v1.1.json) with --squad.";
   if (!study.no_questions.empty()) return absl::OkStatus();

@@ -21,8 +21,8 @@ Problem Unquantized(Problem p) {
   return p;
 }
 
-Completion Measure(const Problem& problem, const SolveResult& result) {
-  Completion out;
+MethodResult Measure(const Problem& problem, const SolveResult& result) {
+  MethodResult out;
   out.status = Name(result.status);
   out.reason = result.reason;
   if (!result.HasAssignment()) {
@@ -42,14 +42,14 @@ Completion Measure(const Problem& problem, const SolveResult& result) {
 }
 
 // With the budget where the method can keep it, else its fastest plan.
-absl::StatusOr<Completion> Others(std::string_view name, const Problem& problem,
-                                  const SolveOptions& options) {
+absl::StatusOr<MethodResult> Others(std::string_view name, const Problem& problem,
+                                    const SolveOptions& options) {
   ASSIGN_OR_RETURN(const SolveResult within, RunBaseline(name, problem, options));
   if (within.HasAssignment()) return Measure(problem, within);
   Problem free = problem;
   free.loss_budget = kNever;
   ASSIGN_OR_RETURN(const SolveResult beyond, RunBaseline(name, free, options));
-  Completion out = Measure(free, beyond);
+  MethodResult out = Measure(free, beyond);
   out.within_budget = false;
   if (beyond.HasAssignment()) out.reason = within.reason;
   return out;
@@ -70,17 +70,17 @@ const std::vector<Method>& StudyMethods() {
   return methods;
 }
 
-absl::StatusOr<std::vector<Completion>> CompareMethods(const Problem& problem, double at,
-                                                       const CompletionOptions& options,
-                                                       const StudyControl& control) {
+absl::StatusOr<std::vector<MethodResult>> CompareMethods(const Problem& problem, double at,
+                                                         const CompletionOptions& options,
+                                                         const StudyControl& control) {
   SolveOptions solve;
   solve.time_limit_s = options.time_limit_s;
   solve.gap = options.gap;
   solve.stop = control.stop;
-  std::vector<Completion> out;
+  std::vector<MethodResult> out;
   for (const Method& method : StudyMethods()) {
     if (control.stop && control.stop()) return absl::CancelledError("interrupted");
-    Completion completion;
+    MethodResult completion;
     if (method.name == kOurs || method.name == kNoQuantization) {
       const Problem p = method.name == kOurs ? problem : Unquantized(problem);
       ASSIGN_OR_RETURN(const auto solver, MakeSolver(kDefaultSolver));

@@ -19,7 +19,7 @@ struct Method {
 };
 const std::vector<Method>& StudyMethods();
 
-struct Completion {
+struct MethodResult {
   double at = 0;  // of the axis: Mbit/s, or the factor on CPUs
   std::string method;
   std::string status;  // "optimal", "feasible", or "infeasible" (no plan; the rest is 0)
@@ -40,8 +40,8 @@ struct CompletionOptions {
 };
 
 // All methods on one problem.
-absl::StatusOr<std::vector<Completion>> CompareMethods(const Problem& problem, double at,
-                                                       const CompletionOptions& options,
-                                                       const StudyControl& control);
+absl::StatusOr<std::vector<MethodResult>> CompareMethods(const Problem& problem, double at,
+                                                         const CompletionOptions& options,
+                                                         const StudyControl& control);
 
 }  // namespace dilemma

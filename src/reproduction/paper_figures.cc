@@ -49,7 +49,7 @@ Json LossRow(const Json& study, std::string_view name, std::string_view what) {
       "layer, without training.");
 }
 
-// Completion time of ours at the ends of an axis.
+// MethodResult time of ours at the ends of an axis.
 std::string Ends(const Json& axis) {
   const Json *first = nullptr, *last = nullptr;
   for (const Json& point : axis["points"]) {

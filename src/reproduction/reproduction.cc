@@ -108,7 +108,7 @@ absl::StatusOr<Json> Study::Sweep(std::string_view name, const std::vector<doubl
     ASSIGN_OR_RETURN(const Problem problem, ProblemAt(speeds(values[i])));
     ASSIGN_OR_RETURN(const auto completions,
                      CompareMethods(problem, values[i], options_.completion, control));
-    for (const Completion& completion : completions) points.push_back(ToJson(completion));
+    for (const MethodResult& completion : completions) points.push_back(ToJson(completion));
   }
   return points;
 }

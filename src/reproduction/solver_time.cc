@@ -42,7 +42,7 @@ absl::StatusOr<std::vector<SolverCase>> SolverCases(const Problem& study, const 
     int layers, servers;
   };
   const std::vector<Size> sizes =
-      options.tiny ? std::vector<Size>{{4, 2}, {6, 3}} : std::vector<Size>{{6, 3}, {12, 3}, {24, 3}, {24, 5}};
+      options.tiny ? std::vector<Size>{{6, 3}} : std::vector<Size>{{6, 3}, {12, 3}, {24, 3}, {24, 5}};
   std::vector<SolverCase> cases;
   for (const Size size : sizes) {
     EdgeShape shape;

@@ -60,7 +60,7 @@ std::string CompletionCsv(const Json& points) {
 
 }  // namespace
 
-Json ToJson(const Completion& c) {
+Json ToJson(const MethodResult& c) {
   const bool planned = c.request_s > 0;
   const auto when = [planned](double value) { return planned ? Json(value) : Json(nullptr); };
   return {{"at", c.at},

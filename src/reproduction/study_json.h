@@ -12,7 +12,7 @@
 
 namespace dilemma {
 
-Json ToJson(const Completion& completion);
+Json ToJson(const MethodResult& completion);
 Json ToJson(const SolverComparison& comparison);
 Json ModelJson(const StudyModel& model);
 Json SettingJson(const Workload& workload);

@@ -50,8 +50,8 @@ SolveResult Finish(const Problem& problem, const SolveOptions& options, SolveRes
   return result;
 }
 
-// The plan that is best for the latency of one block a server keeps every limit but that on size: a start for what the own
-// methods do not know.
+// The plan that is best for the latency of one block a server keeps every limit but that on size: a start for
+// what the own methods do not know.
 Assignment OneBlockStart(const Problem& problem, const SolveOptions& options) {
   Problem p = problem;
   p.objective = Objective::kLatency;
@@ -70,9 +70,9 @@ double ObjectiveOf(const Problem& problem, const Assignment& assignment) {
   return evaluation.ok() ? evaluation.objective_s : kNever;
 }
 
-// Limits on disk, busy time, size or the number of servers where a server may hold several blocks: without them the
-// problem is one that the own method knows. Its plan is the answer where it keeps them, its bound holds
-// anyway.
+// Limits on disk, busy time, size or the number of servers where a server may hold several blocks: without
+// them the problem is one that the own method knows. Its plan is the answer where it keeps them, its bound
+// holds anyway.
 SolveResult SolveRelaxed(const Problem& problem, const SolveOptions& options) {
   Problem p = problem;
   p.disk_bytes.assign(p.disk_bytes.size(), kNoLimit);

@@ -78,9 +78,12 @@ absl::Status SetQuestions(const Options& options, const fs::path& model, StudyOp
   const fs::path at_hand = "../shared/data/squad-v1.1-dev-open.json";
   const fs::path squad = !options.squad.empty() ? fs::path(options.squad) : at_hand;
   study.no_questions.clear();
-  if (options.questions == 0) study.no_questions = "Questions were not asked for: --questions 150 asks some.";
-  if (options.squad.empty() && !fs::exists(at_hand))
+  if (options.questions == 0) {
+    study.no_questions =
+        "Questions were not asked for: --questions 150 asks some, of the SQuAD v1.1 file --squad.";
+  } else if (options.squad.empty() && !fs::exists(at_hand)) {
     study.no_questions = "This part needs SQuAD v1.1: give its file (dev-v1.1.json) with --squad.";
+  }
   if (!study.no_questions.empty()) return absl::OkStatus();
   QuestionOptions questions;
   questions.squad = squad;

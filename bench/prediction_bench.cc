@@ -24,6 +24,7 @@
 #include "model/gguf_reader.h"
 #include "profiler/profiler.h"
 #include "simulator/emulator.h"
+#include "study/plan_inputs.h"
 
 namespace dilemma {
 namespace {
@@ -103,7 +104,7 @@ absl::StatusOr<Plan> PlanFor(const Fixture& fixture, const Cluster& cluster, con
   ASSIGN_OR_RETURN(const Profile profile, MeasureProfile(cluster, fixture.model, options));
   PlanLimits limits;
   ASSIGN_OR_RETURN(const TensorType type, ParseTensorType("q4_0"));
-  ASSIGN_OR_RETURN(limits.loss_budget, cli::UniformLoss(fixture.quality, type));
+  ASSIGN_OR_RETURN(limits.loss_budget, UniformLoss(fixture.quality, type));
   ASSIGN_OR_RETURN(const Problem problem,
                    BuildProblem(fixture.model, cluster, profile, fixture.quality, workload, limits));
   ASSIGN_OR_RETURN(const auto solver, MakeSolver(kDefaultSolver));

@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "runtime/client.h"
 #include "tests/ring_fixture.h"
+#include "tests/three_servers.h"
 
 namespace dilemma {
 namespace {
@@ -28,18 +29,7 @@ class EmulatorTest : public testing::Test {
 
   void Start() {
     if (!cut_.has_value()) cut_.emplace(CutForTest({10, 20}));
-    Cluster cluster;
-    cluster.name = "emulated";
-    for (const std::string name : {"a", "b", "c"}) {
-      Server server;
-      server.name = name;
-      server.threads = 1;
-      cluster.servers.push_back(server);
-    }
-    EmulatorOptions options;
-    options.binary = DILEMMA_BINARY;
-    options.work_dir = dir_.path();
-    auto emulated = EmulatedCluster::Start(cluster, options);
+    auto emulated = EmulateThreeServers(dir_.path());
     ASSERT_TRUE(emulated.ok()) << emulated.status();
     emulated_ = *std::move(emulated);
     for (const Server& server : emulated_->cluster().servers) pids_.push_back(emulated_->Pid(server.name));

@@ -3,6 +3,7 @@
 #include "simulator/emulator.h"
 #include "tests/background_command.h"
 #include "tests/ring_fixture.h"
+#include "tests/three_servers.h"
 
 namespace dilemma {
 namespace {
@@ -57,18 +58,7 @@ TEST(KillTest, ADemoThatIsKilledTakesItsNodesAlong) {
 TEST(RunInterruptTest, TheServersAreFreeAfterwards) {
   NEEDS_MODEL();
   CutModel cut = CutForTest({10, 20});
-  Cluster cluster;
-  cluster.name = "emulated";
-  for (const std::string name : {"a", "b", "c"}) {
-    Server server;
-    server.name = name;
-    server.threads = 1;
-    cluster.servers.push_back(server);
-  }
-  EmulatorOptions options;
-  options.binary = DILEMMA_BINARY;
-  options.work_dir = cut.dir.path() / "nodes";
-  const auto emulated = EmulatedCluster::Start(cluster, options);
+  const auto emulated = EmulateThreeServers(cut.dir.path() / "nodes");
   ASSERT_TRUE(emulated.ok()) << emulated.status();
   const std::string plan = cut.dir.path() / "plan.json", file = cut.dir.path() / "cluster.toml";
   cut.plan.model_path = cut.whole();

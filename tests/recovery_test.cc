@@ -8,6 +8,7 @@
 #include "recovery/resilient_coordinator.h"
 #include "simulator/emulator.h"
 #include "tests/recovery_fixture.h"
+#include "tests/three_servers.h"
 
 namespace dilemma {
 namespace {
@@ -23,18 +24,7 @@ class RecoveryTest : public testing::Test {
 
   void Start() {
     if (!cut_.has_value()) cut_.emplace(CutForTest({10, 20}, UniformTypes(32, "q4_0")));
-    Cluster cluster;
-    cluster.name = "emulated";
-    for (const std::string name : {"a", "b", "c"}) {
-      Server server;
-      server.name = name;
-      server.threads = 1;
-      cluster.servers.push_back(server);
-    }
-    EmulatorOptions options;
-    options.binary = DILEMMA_BINARY;
-    options.work_dir = dir_.path();
-    auto emulated = EmulatedCluster::Start(cluster, options);
+    auto emulated = EmulateThreeServers(dir_.path());
     ASSERT_TRUE(emulated.ok()) << emulated.status();
     emulated_ = *std::move(emulated);
   }

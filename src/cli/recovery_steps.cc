@@ -69,10 +69,11 @@ absl::StatusOr<PlanInputs> InputsOf(const Plan& plan, const Cluster& cluster, co
   return in;
 }
 
-absl::StatusOr<std::unique_ptr<ResilientCoordinator>> OpenResilient(
-    const Plan& plan, const Cluster& cluster, const std::filesystem::path& shards, const Tokenizer& tokenizer,
-    const std::string& model_path, const RecoveryFlags& flags, OnRecovery on_event) {
-  RecoveryOptions options;
+absl::StatusOr<std::unique_ptr<ResilientCoordinator>> OpenResilient(const Plan& plan, const Cluster& cluster,
+                                                                    const std::filesystem::path& shards,
+                                                                    const std::string& model_path,
+                                                                    const RecoveryFlags& flags,
+                                                                    RecoveryOptions options) {
   if (!flags.profile.empty()) {
     ASSIGN_OR_RETURN(options.inputs, InputsOf(plan, cluster, model_path, flags));
   } else if (flags.allow_worse || flags.stand_by) {
@@ -81,9 +82,7 @@ absl::StatusOr<std::unique_ptr<ResilientCoordinator>> OpenResilient(
   }
   options.replan.allow_worse = flags.allow_worse;
   options.stand_by = flags.stand_by;
-  options.on_event = std::move(on_event);
-  options.ring = QuickToNotice({});
-  options.ring.end_tokens = tokenizer.EndOfGenerationTokens();
+  options.ring = QuickToNotice(std::move(options.ring));
   ShippingLine line(plan);
   options.ring.on_ship = line.Report();
   return ResilientCoordinator::Open(plan, cluster, shards, options);

@@ -2,13 +2,11 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
 
 #include "cli/command.h"
 #include "cluster/cluster.h"
-#include "engine/tokenizer.h"
 #include "plan/plan.h"
 #include "recovery/resilient_coordinator.h"
 
@@ -27,13 +25,13 @@ void AddRecoveryOptions(CLI::App* command, RecoveryFlags& flags);
 absl::StatusOr<PlanInputs> InputsOf(const Plan& plan, const Cluster& cluster, const std::string& model_path,
                                     const RecoveryFlags& flags);
 
-using OnRecovery = std::function<void(const RecoveryEvent&)>;
-
-// Opens the plan to go on when servers die, with progress while shards are shipped. `model_path`: where the
-// weights of new shards come from.
-absl::StatusOr<std::unique_ptr<ResilientCoordinator>> OpenResilient(
-    const Plan& plan, const Cluster& cluster, const std::filesystem::path& shards, const Tokenizer& tokenizer,
-    const std::string& model_path, const RecoveryFlags& flags, OnRecovery on_event);
+// Opens the plan to go on when servers die, with progress while shards are shipped (`options.ring.on_ship`
+// and what the flags say are set here). `model_path`: where the weights of new shards come from.
+absl::StatusOr<std::unique_ptr<ResilientCoordinator>> OpenResilient(const Plan& plan, const Cluster& cluster,
+                                                                    const std::filesystem::path& shards,
+                                                                    const std::string& model_path,
+                                                                    const RecoveryFlags& flags,
+                                                                    RecoveryOptions options);
 
 std::string Describe(const RecoveryEvent& event);  // one line for a person
 

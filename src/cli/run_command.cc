@@ -59,8 +59,10 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Open(const Plan& plan, const Cluste
                                                   const Tokenizer& tokenizer, const Options& options) {
   if (!options.recovery.Wanted()) return OpenPlan(plan, cluster, options.shards, tokenizer);
   const std::string& model = options.model.empty() ? plan.model_path : options.model;
-  return OpenResilient(plan, cluster, options.shards, tokenizer, model, options.recovery,
-                       [](const RecoveryEvent& event) { Say("\n[" + Describe(event) + "]"); });
+  RecoveryOptions recovery;
+  recovery.ring.end_tokens = tokenizer.EndOfGenerationTokens();
+  recovery.on_event = [](const RecoveryEvent& event) { Say("\n[" + Describe(event) + "]"); };
+  return OpenResilient(plan, cluster, options.shards, model, options.recovery, std::move(recovery));
 }
 
 absl::Status Run(const Program& program, Options& options) {

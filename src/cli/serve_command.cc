@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/recovery_steps.h"
 #include "cli/security_options.h"
 #include "cli/steps.h"
 #include "gateway/gateway.h"
@@ -16,6 +17,7 @@ struct Options {
   double grace_s = 10;
   GatewayOptions gateway;
   SecurityOptions security;
+  RecoveryFlags recovery;
 };
 
 absl::Status ReadListen(Options& options) {
@@ -60,18 +62,29 @@ absl::Status ReadKeys(Options& options) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::unique_ptr<Coordinator>> Open(const Plan& plan, const Cluster& cluster,
+                                                  const Options& options, CoordinatorOptions ring,
+                                                  const std::shared_ptr<Gateway::BatchTap>& tap) {
+  if (!options.recovery.Wanted()) return OpenPlan(plan, cluster, options.shards, std::move(ring));
+  RecoveryOptions recovery;
+  recovery.ring = std::move(ring);
+  recovery.on_plan = Gateway::FollowPlans(tap);
+  recovery.on_event = [](const RecoveryEvent& event) { Say(Describe(event)); };
+  return OpenResilient(plan, cluster, options.shards, options.model, options.recovery, std::move(recovery));
+}
+
 absl::Status Run(const Program& program, Options& options) {
   RETURN_IF_ERROR(ReadListen(options));
   RETURN_IF_ERROR(ReadKeys(options));
   ASSIGN_OR_RETURN(options.gateway.max_body_bytes, ParseBytes(options.max_body));
   ASSIGN_OR_RETURN(const Plan plan, ReadPlan(options.plan));
   ASSIGN_OR_RETURN(const Cluster cluster, ReadReachableCluster(options.cluster, options.security));
-  ASSIGN_OR_RETURN(const auto tokenizer,
-                   Tokenizer::Load(options.model.empty() ? plan.model_path : options.model));
+  if (options.model.empty()) options.model = plan.model_path;
+  ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Load(options.model));
   CoordinatorOptions coordinator_options;
   coordinator_options.end_tokens = tokenizer->EndOfGenerationTokens();
   const auto tap = Gateway::Tap(&coordinator_options);
-  ASSIGN_OR_RETURN(const auto coordinator, OpenPlan(plan, cluster, options.shards, coordinator_options));
+  ASSIGN_OR_RETURN(const auto coordinator, Open(plan, cluster, options, coordinator_options, tap));
   ASSIGN_OR_RETURN(const auto gateway,
                    Gateway::Start(options.gateway, plan, coordinator.get(), tokenizer.get(), tap));
   const std::string address = fmt::format("http://{}:{}", options.gateway.host, gateway->port());
@@ -110,8 +123,10 @@ void AddServe(Program& program) {
       ->add_option("--cluster,-c", options->cluster, "A cluster file (TOML) with addresses of running nodes")
       ->required();
   command->add_option("--shards,-s", options->shards, "Folder of the shards")->capture_default_str();
-  command->add_option("--model", options->model,
-                      "GGUF file with the tokenizer (default: where the plan says)");
+  command->add_option(
+      "--model", options->model,
+      "GGUF file with the tokenizer, and the weights of shards of a new plan (default: where the "
+      "plan says)");
   command->add_option("--model-name", options->gateway.model,
                       "As clients call it (default: the plan's name)");
   command->add_option("--listen", options->listen, "host:port; port 0 picks a free one")
@@ -126,6 +141,7 @@ void AddServe(Program& program) {
       ->capture_default_str();
   command->add_option("--max-body", options->max_body, "Largest request")->capture_default_str();
   AddSecurityOptions(command, options->security);
+  AddRecoveryOptions(command, options->recovery);
   command
       ->add_option("--max-connections", options->gateway.max_connections, "At once; more are refused (503)")
       ->check(CLI::Range(1, 10'000))

@@ -72,11 +72,13 @@ CompletionReply::CompletionReply(bool chat, std::string model, std::string finge
       tokenizer_(tokenizer) {}
 
 Json CompletionReply::Frame(bool chunk) const {
-  return {{"id", id_},
-          {"object", chat_ ? (chunk ? "chat.completion.chunk" : "chat.completion") : "text_completion"},
-          {"created", created_},
-          {"model", model_},
-          {"system_fingerprint", fingerprint_}};
+  Json frame = {{"id", id_},
+                {"object", chat_ ? (chunk ? "chat.completion.chunk" : "chat.completion") : "text_completion"},
+                {"created", created_},
+                {"model", model_},
+                {"system_fingerprint", fingerprint_}};
+  if (replanned_) frame["replanned"] = true;
+  return frame;
 }
 
 Json CompletionReply::Logprobs(const std::vector<AnswerToken>& tokens) const {

@@ -29,6 +29,9 @@ class CompletionReply {
   CompletionReply(bool chat, std::string model, std::string fingerprint, int top_logprobs,
                   const Tokenizer* tokenizer);
 
+  // What is said from now on is marked: some of the answer came from another plan than the one asked for.
+  void MarkReplanned() { replanned_ = true; }
+
   std::string Whole(const std::string& text, const std::vector<AnswerToken>& tokens, std::string_view finish,
                     const Usage& usage) const;
 
@@ -53,6 +56,7 @@ class CompletionReply {
   const int64_t created_;
   const int top_logprobs_;
   const Tokenizer* const tokenizer_;
+  bool replanned_ = false;
 };
 
 }  // namespace dilemma

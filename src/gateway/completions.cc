@@ -1,6 +1,7 @@
 #include "gateway/completions.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "gateway/text_stream.h"
@@ -71,8 +72,8 @@ std::variant<std::shared_ptr<Completions::Job>, ApiError> Completions::Prepare(c
   job->generate.sampling = request.sampling;
   job->generate.top_logprobs = request.top_logprobs;
   job->alive = http.alive;
-  job->reply = std::make_unique<CompletionReply>(chat, options_.model, options_.fingerprint,
-                                                 request.top_logprobs, tokenizer_);
+  job->reply = std::make_unique<CompletionReply>(chat, options_.model, Fingerprint(), request.top_logprobs,
+                                                 tokenizer_);
   return job;
 }
 
@@ -122,8 +123,12 @@ absl::Status Completions::Generate(Job& job, const OnText& on_text) {
     stopped = text.stopped();
     return !stopped && !abandoned_ && job.alive();
   };
+  GenerateResult partial;
+  job.generate.partial = &partial;
   const auto result = coordinator_->Generate(job.generate, on_token);
+  job.generate.partial = nullptr;
   job.ticket.reset();  // the slot is free: what is left needs none
+  if (result.ok() ? result->replanned : partial.replanned) job.reply->MarkReplanned();
   if (stopped) return absl::OkStatus();
   if (!result.ok()) return result.status();
   job.finish = result->finish == FinishReason::kLength ? "length" : "stop";
@@ -182,7 +187,22 @@ void Completions::Note(const absl::Status& status) {
   health_ = status;
 }
 
+void Completions::Use(const Plan& plan) {
+  std::string shards;
+  for (const PlanStage& stage : plan.stages) shards += stage.shard;
+  const std::lock_guard lock(mutex_);
+  fingerprint_ = "plan_" + Sha256(shards).substr(0, 12);
+  health_ = absl::OkStatus();
+}
+
+std::string Completions::Fingerprint() const {
+  const std::lock_guard lock(mutex_);
+  return fingerprint_;
+}
+
 absl::Status Completions::Health() const {
+  const absl::Status ring = coordinator_->health();
+  if (!ring.ok()) return ring;
   const std::lock_guard lock(mutex_);
   return health_;
 }

@@ -10,13 +10,13 @@
 #include "gateway/completion_request.h"
 #include "gateway/http_server.h"
 #include "gateway/metrics.h"
+#include "plan/plan.h"
 
 namespace dilemma {
 
 struct CompletionsOptions {
-  std::string model;        // the only one there is
-  std::string fingerprint;  // of what answers: the plan's shards
-  int64_t context = 512;    // tokens
+  std::string model;      // the only one there is
+  int64_t context = 512;  // tokens
 };
 
 // Thread-safe.
@@ -37,7 +37,12 @@ class Completions {
   // Generations under way end now, as cancelled.
   void Abandon() { abandoned_ = true; }
 
-  // The error of the last generation that failed by the ring's fault; OK after one that went well.
+  // What answers from now on: told to clients as a fingerprint of its shards. What failed before is
+  // forgotten.
+  void Use(const Plan& plan);
+
+  // Why there is no ring, or the error of the last generation that failed by the ring's fault; OK after one
+  // that went well.
   absl::Status Health() const;
 
  private:
@@ -50,6 +55,7 @@ class Completions {
   using OnText = std::function<bool(const std::string& text, const std::vector<AnswerToken>& tokens)>;
   absl::Status Generate(Job& job, const OnText& on_text);
   void Note(const absl::Status& status);
+  std::string Fingerprint() const;
 
   const CompletionsOptions options_;
   Coordinator* const coordinator_;
@@ -57,8 +63,9 @@ class Completions {
   Admission* const admission_;
   Metrics* const metrics_;
   std::atomic<bool> abandoned_ = false;
-  mutable std::mutex mutex_;
-  absl::Status health_;  // guarded by mutex_
+  mutable std::mutex mutex_;  // guards what follows
+  absl::Status health_;
+  std::string fingerprint_;
 };
 
 }  // namespace dilemma

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/clock.h"
@@ -18,21 +19,36 @@ namespace dilemma {
 
 std::string_view LivePage();  // web/live.html, compiled in
 
-// Where batches go: nowhere until a gateway listens.
+// Where batches and plans go: nowhere until a gateway listens, which then gets the newest plan.
 class Gateway::BatchTap {
  public:
   void Send(const BatchStats& batch) {
     const std::lock_guard lock(mutex_);
     if (metrics_ != nullptr) metrics_->Batch(batch);
   }
-  void Connect(Metrics* metrics) {
+  void Use(const Plan& plan, bool replanned) {
+    const std::lock_guard lock(mutex_);
+    plan_ = {plan, replanned};
+    TellPlan();
+  }
+  void Connect(Metrics* metrics, Completions* completions) {
     const std::lock_guard lock(mutex_);
     metrics_ = metrics;
+    completions_ = completions;
+    TellPlan();
   }
 
  private:
-  std::mutex mutex_;
-  Metrics* metrics_ = nullptr;  // guarded by mutex_
+  void TellPlan() const {
+    if (metrics_ == nullptr || !plan_.has_value()) return;
+    metrics_->Use(plan_->first, plan_->second);
+    completions_->Use(plan_->first);
+  }
+
+  std::mutex mutex_;  // guards what follows
+  Metrics* metrics_ = nullptr;
+  Completions* completions_ = nullptr;
+  std::optional<std::pair<Plan, bool>> plan_;
 };
 
 std::shared_ptr<Gateway::BatchTap> Gateway::Tap(CoordinatorOptions* options) {
@@ -40,6 +56,10 @@ std::shared_ptr<Gateway::BatchTap> Gateway::Tap(CoordinatorOptions* options) {
   options->on_batch = [tap](const BatchStats& batch) { tap->Send(batch); };
   options->heed_interrupts = false;
   return tap;
+}
+
+std::function<void(const Plan&, bool)> Gateway::FollowPlans(std::shared_ptr<BatchTap> tap) {
+  return [tap = std::move(tap)](const Plan& plan, bool replanned) { tap->Use(plan, replanned); };
 }
 
 namespace {
@@ -56,14 +76,8 @@ bool SameSecret(std::string_view a, std::string_view b) {
   return differ == 0;
 }
 
-std::string Fingerprint(const Plan& plan) {
-  std::string shards;
-  for (const PlanStage& stage : plan.stages) shards += stage.shard;
-  return "plan_" + Sha256(shards).substr(0, 12);
-}
-
 CompletionsOptions OptionsFor(const GatewayOptions& options, const Plan& plan) {
-  return {options.model.empty() ? plan.model_name : options.model, Fingerprint(plan), plan.workload.context};
+  return {options.model.empty() ? plan.model_name : options.model, plan.workload.context};
 }
 
 class OpenGateway : public Gateway {
@@ -76,11 +90,12 @@ class OpenGateway : public Gateway {
         metrics_(plan),
         admission_({plan.workload.users, options.max_queue}),
         completions_(OptionsFor(options, plan), coordinator, tokenizer, &admission_, &metrics_) {
-    if (tap_ != nullptr) tap_->Connect(&metrics_);
+    completions_.Use(plan);
+    if (tap_ != nullptr) tap_->Connect(&metrics_, &completions_);
   }
   ~OpenGateway() override {
     Stop(0);
-    if (tap_ != nullptr) tap_->Connect(nullptr);
+    if (tap_ != nullptr) tap_->Connect(nullptr, nullptr);
   }
 
   absl::Status Listen() {

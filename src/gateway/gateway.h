@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,6 +36,8 @@ class Gateway {
   // Call before the coordinator is opened; the gateway may be started later, or never.
   class BatchTap;
   static std::shared_ptr<BatchTap> Tap(CoordinatorOptions* options);
+  // For RecoveryOptions::on_plan: metrics and fingerprint are those of the plan in use.
+  static std::function<void(const Plan& plan, bool replanned)> FollowPlans(std::shared_ptr<BatchTap> tap);
 
   // `coordinator` and `tokenizer` are not owned and outlive the gateway. `tap` may be null: no figures of
   // stages.

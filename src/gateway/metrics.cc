@@ -6,6 +6,8 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <set>
+
 #include "gateway/recent_stats.h"
 #include "plan/stage_labels.h"
 
@@ -33,18 +35,26 @@ auto& Register(Builder builder, prometheus::Registry& registry, const std::strin
 
 class Metrics::Families {
  public:
-  explicit Families(const Plan& plan) {
+  // Gauges of the plan before go.
+  void ShowPlan(const Plan& plan) {
+    for (const auto& [family, gauge] : of_plan_) family->Remove(gauge);
+    of_plan_.clear();
     for (size_t k = 0; k < plan.stages.size(); ++k) {
       const PlanStage& stage = plan.stages[k];
-      stage_decode_predicted.Add(StageLabels(k, stage.server)).Set(stage.decode_s);
+      SetOfPlan(stage_decode_predicted, StageLabels(k, stage.server), stage.decode_s);
       if (k > 0)
-        link_predicted.Add(LinkLabels(plan.stages[k - 1].server, stage.server)).Set(stage.hop_decode_s);
+        SetOfPlan(link_predicted, LinkLabels(plan.stages[k - 1].server, stage.server), stage.hop_decode_s);
     }
     if (plan.stages.size() > 1) {
-      link_predicted.Add(LinkLabels(plan.stages.back().server, plan.stages.front().server))
-          .Set(plan.predicted.ring_s);
+      SetOfPlan(link_predicted, LinkLabels(plan.stages.back().server, plan.stages.front().server),
+                plan.predicted.ring_s);
     }
-    decode_predicted.Add({}).Set(plan.predicted.decode_s);
+    SetOfPlan(decode_predicted, {}, plan.predicted.decode_s);
+  }
+  void SetOfPlan(Family<Gauge>& family, const Labels& labels, double value) {
+    Gauge& gauge = family.Add(labels);
+    gauge.Set(value);
+    of_plan_.emplace(&family, &gauge);
   }
 
   static Labels StageLabels(size_t stage, const std::string& server) {
@@ -130,13 +140,33 @@ class Metrics::Families {
                                            "What the plan says that one token takes over a link.");
   Family<Gauge>& decode_predicted = Register(prometheus::BuildGauge(), registry, "decode_predicted_seconds",
                                              "What the plan says that one token takes, for one user.");
+  Family<Counter>& rings = Register(prometheus::BuildCounter(), registry, "rings_opened_total",
+                                    "Rings opened, by whether the plan was the one that was asked for.");
+  Gauge& replanned = Register(prometheus::BuildGauge(), registry, "replanned",
+                              "1 while another plan than the one that was asked for answers.")
+                         .Add({});
+
+ private:
+  std::set<std::pair<Family<Gauge>*, Gauge*>> of_plan_;
 };
 
 Metrics::Metrics(const Plan& plan)
     : plan_(plan),
-      families_(std::make_unique<Families>(plan)),
-      recent_(std::make_unique<RecentStats>(plan.stages.size())) {}
+      families_(std::make_unique<Families>()),
+      recent_(std::make_unique<RecentStats>(plan.stages.size())) {
+  families_->ShowPlan(plan);
+}
 Metrics::~Metrics() = default;
+
+void Metrics::Use(const Plan& plan, bool replanned) {
+  const std::lock_guard lock(mutex_);
+  plan_ = plan;
+  replanned_ = replanned;
+  families_->ShowPlan(plan);
+  families_->rings.Add({{"plan", replanned ? "another" : "given"}}).Increment();
+  families_->replanned.Set(replanned ? 1 : 0);
+  recent_->Restart(plan.stages.size());
+}
 
 void Metrics::Batch(const BatchStats& batch) {
   families_->AddBatch(batch);
@@ -157,18 +187,20 @@ void Metrics::Finished(const Usage& usage, double seconds) {
 void Metrics::Cancelled() { families_->cancelled.Increment(); }
 
 std::string Metrics::Text(int running, int waiting) {
+  const std::lock_guard lock(mutex_);
   families_->running.Set(running);
   families_->waiting.Set(waiting);
   const auto stages = recent_->Stages();
   for (size_t k = 0; k < stages.size(); ++k) {
     if (stages[k].decode_s == 0) continue;
-    families_->stage_decode_measured.Add(Families::StageLabels(k, plan_.stages[k].server))
-        .Set(stages[k].decode_s);
+    families_->SetOfPlan(families_->stage_decode_measured, Families::StageLabels(k, plan_.stages[k].server),
+                         stages[k].decode_s);
   }
   return prometheus::TextSerializer().Serialize(families_->registry.Collect());
 }
 
 Json Metrics::Live(int running, int waiting) const {
+  const std::lock_guard lock(mutex_);
   Json stages = Json::array();
   const auto recent = recent_->Stages();
   for (size_t k = 0; k < recent.size(); ++k) {
@@ -194,6 +226,7 @@ Json Metrics::Live(int running, int waiting) const {
           {"tokens_per_s", recent_->TokensPerSecond()},
           {"generated_tokens", static_cast<int64_t>(families_->tokens.Value())},
           {"predicted_decode_s", plan_.predicted.decode_s},
+          {"replanned", replanned_},
           {"stages", std::move(stages)}};
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,8 @@ class Metrics {
   explicit Metrics(const Plan& plan);
   ~Metrics();
 
+  // A ring was opened on this plan: predictions and the live page are its own from now on.
+  void Use(const Plan& plan, bool replanned);
   void Batch(const BatchStats& batch);  // CoordinatorOptions::on_batch
   void Request(std::string_view path, int status);
   void FirstToken(double seconds);  // since the request came
@@ -34,7 +37,9 @@ class Metrics {
 
  private:
   class Families;
-  const Plan plan_;
+  mutable std::mutex mutex_;  // guards what follows, and gauges that come and go with a plan
+  Plan plan_;
+  bool replanned_ = false;
   const std::unique_ptr<Families> families_;
   const std::unique_ptr<RecentStats> recent_;
 };

@@ -25,6 +25,12 @@ void RecentStats::Add(const BatchStats& batch) {
   }
 }
 
+void RecentStats::Restart(size_t stages) {
+  const std::lock_guard lock(mutex_);
+  entries_.clear();
+  single_.assign(stages, {});
+}
+
 double RecentStats::TokensPerSecond() const {
   const std::lock_guard lock(mutex_);
   const double now_s = since_start_.Seconds();

@@ -24,6 +24,7 @@ struct RecentStage {
 class RecentStats {
  public:
   explicit RecentStats(size_t stages) : single_(stages) {}
+  void Restart(size_t stages);  // another ring: forgets what was of the last one
   void Add(const BatchStats& batch);
   double TokensPerSecond() const;
   std::vector<RecentStage> Stages() const;

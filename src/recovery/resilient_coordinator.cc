@@ -69,7 +69,9 @@ class Keeper : public ResilientCoordinator {
   absl::StatusOr<GenerateResult> Generate(const GenerateRequest& request, const OnToken& on_token) override {
     Continuation whole(request, on_token, MonotonicNanos());
     for (int fruitless = 0; true; ++fruitless) {
-      ASSIGN_OR_RETURN(const Lease lease, WaitForRing());
+      const absl::StatusOr<Lease> leased = WaitForRing(request.still_wanted);
+      if (!leased.ok()) return GiveUp(request, std::move(whole), leased.status());
+      const Lease& lease = *leased;
       GenerateResult partial;
       GenerateRequest next = whole.Next(lease.plan, MonotonicNanos());
       next.partial = &partial;
@@ -80,12 +82,13 @@ class Keeper : public ResilientCoordinator {
         whole.Add(*std::move(part), true);
         return std::move(whole).Finish(original_id_);
       }
-      if (whole.stopped()) return absl::CancelledError("the generation was stopped");
-      if (IsFinal(part.status()) && lease.ring->health().ok()) return part.status();
-      if (Interrupted()) return InterruptedStatus();
       if (!partial.tokens.empty()) fruitless = 0;
-      if (fruitless >= kFruitless) return part.status();  // perhaps it is the request that breaks them
       whole.Add(std::move(partial), false);
+      if (whole.stopped()) return GiveUp(request, std::move(whole), Stopped());
+      const bool hopeless = (IsFinal(part.status()) && lease.ring->health().ok()) ||
+                            fruitless >= kFruitless;  // perhaps it is the request that breaks them
+      if (hopeless) return GiveUp(request, std::move(whole), part.status());
+      if (CtrlC()) return GiveUp(request, std::move(whole), InterruptedStatus());
     }
   }
 
@@ -123,12 +126,25 @@ class Keeper : public ResilientCoordinator {
     std::string plan;
   };
 
-  absl::StatusOr<Lease> WaitForRing() {
+  bool CtrlC() const { return options_.ring.heed_interrupts && Interrupted(); }
+  static absl::Status Stopped() { return absl::CancelledError("the generation was stopped"); }
+
+  absl::Status GiveUp(const GenerateRequest& request, Continuation whole, absl::Status why) const {
+    if (request.partial != nullptr) *request.partial = std::move(whole).Finish(original_id_);
+    return why;
+  }
+
+  absl::StatusOr<Lease> WaitForRing(const std::function<bool()>& still_wanted) {
     const int64_t start_ns = MonotonicNanos();
     std::unique_lock lock(mutex_);
     while (ring_ == nullptr || broken_) {
       if (closed_) return absl::CancelledError("the coordinator was closed");
-      if (Interrupted()) return InterruptedStatus();
+      if (CtrlC()) return InterruptedStatus();
+      if (still_wanted) {
+        lock.unlock();
+        if (!still_wanted()) return Stopped();
+        lock.lock();
+      }
       if (SecondsSince(start_ns) > options_.give_up_s)
         return Unavailable("no plan could be opened for {:.0f} s: {}", options_.give_up_s,
                            Message(state_.trouble));
@@ -161,7 +177,7 @@ class Keeper : public ResilientCoordinator {
 
   void Loop() {
     std::unique_lock lock(mutex_);
-    while (!closed_ && !Interrupted()) {
+    while (!closed_ && !CtrlC()) {
       changed_.wait_for(lock, broken_ ? kTick : std::chrono::milliseconds(static_cast<int>(kCheckS * 200)));
       if (closed_) return;
       if (ring_ != nullptr && !broken_) NoticeIdleLoss();
@@ -249,7 +265,7 @@ class Keeper : public ResilientCoordinator {
 
   bool Ended() const {
     const std::lock_guard lock(mutex_);
-    return closed_ || Interrupted();
+    return closed_ || CtrlC();
   }
 
   // Looks who is there, and opens the best plan for those.
@@ -301,6 +317,7 @@ class Keeper : public ResilientCoordinator {
 
   std::string Use(const Plan& plan, std::shared_ptr<Coordinator> ring) {
     const std::string id = PlanId(plan);
+    if (options_.on_plan) options_.on_plan(plan, id != original_id_);
     const std::lock_guard lock(mutex_);
     ring_ = std::move(ring);
     state_.plan = id;

@@ -43,6 +43,8 @@ struct RecoveryOptions {
   double give_up_s = 60;       // a request that finds no ring for so long fails
   double return_idle_s = 1;    // nothing ran for so long: the original plan may be taken up again
   std::function<void(const RecoveryEvent&)> on_event;  // from any thread, one at a time
+  // A ring was opened on this plan; called before anything runs on it. `replanned`: not the one asked for.
+  std::function<void(const Plan& plan, bool replanned)> on_plan;
 };
 
 struct RecoveryState {

@@ -200,8 +200,10 @@ class Bench {
   }
 
   absl::Status AddRpc(const std::string& name, bool head_here) {
-    LlamaRpcOptions options{
-        .addresses = rpc_servers_->addresses(), .head_on_client = head_here, .end_tokens = {}};
+    LlamaRpcOptions options{.addresses = rpc_servers_->addresses(),
+                            .head_on_client = head_here,
+                            .flash_attention = true,
+                            .end_tokens = {}};
     ASSIGN_OR_RETURN(auto rpc, OpenLlamaRpc(cut_.plan, cut_.whole(), options));
     AddCoordinator(name, std::move(rpc), false);
     return absl::OkStatus();

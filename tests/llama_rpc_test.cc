@@ -12,7 +12,7 @@ using testing::HasSubstr;
 
 TEST(LlamaRpcTest, SaysWhatOneProcessSays) {
   NEEDS_MODEL();
-  CutModel cut = CutForTest({10, 20}, UniformTypes(32, "q8_0"));
+  CutModel cut = CutForTest({10, 20}, UniformTypes(32, "q4_0"));
   const TempDir dir = *TempDir::Create("dilemma-rpc-test");
   Cluster cluster;
   cluster.name = "three";
@@ -25,14 +25,14 @@ TEST(LlamaRpcTest, SaysWhatOneProcessSays) {
   ASSERT_TRUE(servers.ok()) << servers.status();
   GenerateRequest request;
   request.prompt = cut.Tokens("Once upon a time");
-  request.max_tokens = 6;  // engines differ in the last bits: not in a few tokens of a fine type
+  request.max_tokens = 40;
   const auto opened =
       OpenLlamaRpc(cut.plan, cut.whole(), {.addresses = (*servers)->addresses(), .end_tokens = {}});
   ASSERT_TRUE(opened.ok()) << opened.status();
   const auto result = (*opened)->Generate(request);
   ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(result->tokens, RunWhole(cut, request.prompt, 6, 64).tokens);
-  EXPECT_EQ(result->token_s.size(), 5u);
+  EXPECT_EQ(result->tokens, RunWhole(cut, request.prompt, 40, 64).tokens);
+  EXPECT_EQ(result->token_s.size(), 39u);
 }
 
 TEST(LlamaRpcTest, LayersGoWhereThePlanHasThem) {

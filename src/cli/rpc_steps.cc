@@ -15,6 +15,9 @@ void AddRpcOptions(CLI::App* command, RpcFlags& flags) {
       "started on this machine, behind the cluster's links emulated)");
   command->add_flag("--head-on-client", flags.head_on_client,
                     "llama-rpc: keep the head here, so that no logits cross a link");
+  command->add_flag(
+      "--flash-attention", flags.flash_attention,
+      "llama-rpc: where llama.cpp would choose it; the text may then differ from the other engine's");
 }
 
 absl::StatusOr<std::unique_ptr<RpcRun>> OpenRpc(const Program& program, const Plan& plan,
@@ -38,6 +41,7 @@ absl::StatusOr<std::unique_ptr<RpcRun>> OpenRpc(const Program& program, const Pl
   }
   LlamaRpcOptions options;
   options.head_on_client = flags.head_on_client;
+  options.flash_attention = flags.flash_attention;
   options.end_tokens = tokenizer.EndOfGenerationTokens();
   for (const std::string& text : flags.servers) {
     const size_t equals = text.find('=');

@@ -17,7 +17,7 @@ namespace dilemma::cli {
 
 struct RpcFlags {
   std::vector<std::string> servers;  // NAME=HOST:PORT
-  bool head_on_client = false;
+  bool head_on_client = false, flash_attention = false;
 };
 void AddRpcOptions(CLI::App* command, RpcFlags& flags);
 

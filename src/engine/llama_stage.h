@@ -11,8 +11,9 @@
 namespace dilemma {
 
 enum class StageDevices {
-  kHere,    // one processor; the same arithmetic for every shard and batch
-  kRemote,  // as llama.cpp likes it, with the KV cache where the layers are
+  kHere,         // one processor; the same arithmetic for every shard and batch
+  kRemote,       // the KV cache where the layers are; arithmetic as here
+  kRemoteFlash,  // the same with flash attention where llama.cpp likes it, which rounds otherwise
 };
 
 absl::StatusOr<std::unique_ptr<Stage>> LoadLlamaStage(const std::filesystem::path& path,

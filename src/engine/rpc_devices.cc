@@ -72,7 +72,8 @@ absl::StatusOr<std::unique_ptr<Stage>> LoadOverRpc(const std::filesystem::path& 
   params.devices = devices.data();
   params.tensor_split = split.data();
   if (placement.head_here) params.tensor_buft_overrides = here.data();
-  return LoadLlamaStage(whole, options, params, StageDevices::kRemote);
+  return LoadLlamaStage(whole, options, params,
+                        placement.flash_attention ? StageDevices::kRemoteFlash : StageDevices::kRemote);
 }
 
 absl::Status ServeRpc(const std::string& address, int threads) {

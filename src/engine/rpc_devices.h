@@ -24,6 +24,7 @@ struct RpcServer {
 struct RpcPlacement {
   std::vector<RpcServer> servers;  // at most 16, each address once
   bool head_here = false;          // the head's matrix stays on the client: logits do not cross a link
+  bool flash_attention = false;    // where llama.cpp would choose it: rounds otherwise than a Stage does
 };
 
 // Loads a whole model with its layers on the servers. kUnavailable where one does not answer.

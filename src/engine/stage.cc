@@ -46,10 +46,8 @@ llama_context_params ContextParams(const ShardShape& shape, const StageOptions& 
   params.offload_kqv = params.op_offload = false;
   params.kv_unified = false;
   params.no_perf = true;
-  if (devices == StageDevices::kRemote) {
-    params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_AUTO;
-    params.offload_kqv = params.op_offload = true;
-  }
+  if (devices != StageDevices::kHere) params.offload_kqv = params.op_offload = true;
+  if (devices == StageDevices::kRemoteFlash) params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_AUTO;
   return params;
 }
 

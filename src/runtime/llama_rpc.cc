@@ -96,6 +96,7 @@ absl::StatusOr<RpcPlacement> RpcPlacementOf(const Plan& plan, const LlamaRpcOpti
   RETURN_IF_ERROR(CheckShape(plan, "plan"));
   RpcPlacement placement;
   placement.head_here = options.head_on_client;
+  placement.flash_attention = options.flash_attention;
   for (const PlanStage& stage : plan.stages) {
     const auto address = options.addresses.find(stage.server);
     if (address == options.addresses.end())

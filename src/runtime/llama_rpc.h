@@ -19,7 +19,8 @@ namespace dilemma {
 struct LlamaRpcOptions {
   std::map<std::string, std::string> addresses;  // of the plan's servers: name -> "host:port"
   bool head_on_client = false;                   // else logits cross the last server's link
-  int threads = 1;                               // of what the client computes
+  bool flash_attention = false;  // as llama.cpp chooses; without it the text is that of the other engine
+  int threads = 1;               // of what the client computes
   std::vector<int32_t> end_tokens;
 };
 

@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "fmt/format.h"
 #include "tests/command_runner.h"
 
 namespace dilemma::testing {
@@ -33,6 +34,23 @@ TEST_F(BadInputTest, Models) {
   ExpectError(Dilemma("inspect " + Write("empty.gguf", "")), "empty.gguf");
   ExpectError(Dilemma("inspect " + Write("text.gguf", "This is not a model.")), "GGUF");
   ExpectError(Dilemma("inspect /tmp"), "/tmp");
+}
+
+TEST_F(BadInputTest, Questions) {
+  const std::string question = R"({"id": "1", "question": "?", "answers": [], "is_impossible": true})";
+  const auto squad = [&](const std::string& version) {
+    return fmt::format(
+        R"({{"version": "{}", "data": [{{"title": "T", "paragraphs": [{{"context": "C.", "qas": [{}]}}]}}]}})",
+        version, question);
+  };
+  const auto ask = [&](const std::string& name, const std::string& text) {
+    return Dilemma("eval squad /nowhere/model.gguf --data " + Write(name, text), 20);
+  };
+  ExpectError(ask("named.json", squad("v2.0")), "named.json: has version 'v2.0'");
+  ExpectError(ask("unnamed.json", squad("")), "version 2 of SQuAD");
+  ExpectError(ask("cut.json", squad("1.1").substr(0, 60)), "cut.json: not valid JSON");
+  ExpectError(ask("empty.json", ""), "empty.json: is empty");
+  ExpectError(ask("none.json", R"({"data": []})"), "none.json: holds no articles");
 }
 
 TEST_F(BadInputTest, TruncatedModels) {

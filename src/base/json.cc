@@ -5,6 +5,8 @@
 namespace dilemma {
 
 absl::StatusOr<Json> ParseJson(std::string_view text, std::string_view source) {
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
+    return InvalidArgument("{}: is empty; JSON was expected", source);
   try {
     return Json::parse(text);
   } catch (const Json::parse_error& error) {

@@ -42,30 +42,33 @@ std::string ToText(const ImportResult& result, const std::string& name, const st
       Text(result.type), FormatBytes(result.bytes), path);
 }
 
+ImportType TypeOf(const std::string& text) {
+  if (text == "f16") return ImportType::kF16;
+  return text == "f32" ? ImportType::kF32 : ImportType::kAuto;
+}
+
 absl::Status Run(const Program& program, Options options) {
-  ImportOptions import;
-  import.type = options.type == "f16"   ? ImportType::kF16
-                : options.type == "f32" ? ImportType::kF32
-                                        : ImportType::kAuto;
   if (options.name.empty()) options.name = ModelName(options.folder);
   if (options.out.empty()) options.out = options.name + ".gguf";
-  import.name = options.name;
   ProgressLine line("importing " + options.name);
-  import.progress = [&](int done, int total) {
+  ImportOptions how;
+  how.type = TypeOf(options.type);
+  how.name = options.name;
+  how.progress = [&line](int done, int total) {
     line.Update(static_cast<double>(done) / total, fmt::format("tensor {} of {}", done, total));
-  return !Interrupted();
-};
-ASSIGN_OR_RETURN(const ImportResult result, ImportOpt(options.folder, options.out, import));
-line.Finish();
-if (program.json) {
-  PrintJson(ToJson(result, options.name, options.out));
-} else {
-  Print(ToText(result, options.name, options.out));
+    return !Interrupted();
+  };
+  ASSIGN_OR_RETURN(const ImportResult result, ImportOpt(options.folder, options.out, how));
+  line.Finish();
+  if (program.json) {
+    PrintJson(ToJson(result, options.name, options.out));
+  } else {
+    Print(ToText(result, options.name, options.out));
+  }
+  return absl::OkStatus();
 }
-return absl::OkStatus();
-}  // namespace
 
-}  // namespace dilemma::cli
+}  // namespace
 
 void AddImport(Program& program) {
   auto options = std::make_shared<Options>();

@@ -24,11 +24,18 @@ namespace fs = std::filesystem;
 
 struct Options {
   std::string model, squad, out = "reproduction";
-  int64_t questions = 0;
+  std::optional<int64_t> questions;
   double solver_limit_s = 30;
+  int threads = 0;
   bool quick = false;
   StudyOptions study;
 };
+
+// Questions where nothing else was said; --quick asks none then.
+constexpr int64_t kQuestions = 150;
+int64_t Questions(const Options& options) {
+  return options.questions.value_or(options.quick ? 0 : kQuestions);
+}
 
 // The stand-in where it is, else the small real model.
 absl::StatusOr<fs::path> DefaultModel() {
@@ -74,22 +81,39 @@ absl::StatusOr<std::set<std::string>> HeldOutTitles(const fs::path& model) {
   return titles;
 }
 
-absl::Status SetQuestions(const Options& options, const fs::path& model, StudyOptions& study) {
-  const fs::path at_hand = "../shared/data/squad-v1.1-dev-open.json";
-  const fs::path squad = !options.squad.empty() ? fs::path(options.squad) : at_hand;
-  study.no_questions.clear();
-  if (options.questions == 0) {
-    study.no_questions =
-        "Questions were not asked for: --questions 150 asks some, of the SQuAD v1.1 file --squad.";
-  } else if (options.squad.empty() && !fs::exists(at_hand)) {
-    study.no_questions = "This part needs SQuAD v1.1: give its file (dev-v1.1.json) with --squad.";
+// The data to ask from, read once so that what is wrong with it is said before anything else; no value where
+// no questions are to be asked, and then why.
+struct SquadData {
+  std::optional<fs::path> path;
+  std::string missing;
+};
+absl::StatusOr<SquadData> FindSquad(const Options& options) {
+  if (Questions(options) == 0) {
+    return SquadData{{},
+                     fmt::format("Questions were not asked for: --questions {} asks some, of the SQuAD v1.1 "
+                                 "file --squad.",
+                                 kQuestions)};
   }
-  if (!study.no_questions.empty()) return absl::OkStatus();
+  SquadData data;
+  for (const char* at_hand : {"dev-v1.1.json", "../shared/data/squad-v1.1-dev-open.json"})
+    if (!data.path.has_value() && fs::exists(at_hand)) data.path = at_hand;
+  if (!options.squad.empty()) data.path = options.squad;
+  if (!data.path.has_value())
+    data.missing = "This part needs SQuAD v1.1: give its file (dev-v1.1.json) with --squad.";
+  else
+    RETURN_IF_ERROR(ReadSquad(*data.path).status());
+  return data;
+}
+
+absl::Status SetQuestions(const Options& options, SquadData data, const fs::path& model,
+                          StudyOptions& study) {
+  study.no_questions = std::move(data.missing);
+  if (!data.path.has_value()) return absl::OkStatus();
   QuestionOptions questions;
-  questions.squad = squad;
-  questions.questions = options.questions;
+  questions.squad = *std::move(data.path);
+  questions.questions = Questions(options);
+  questions.threads = options.threads;
   ASSIGN_OR_RETURN(questions.held_out, HeldOutTitles(model));
-  RETURN_IF_ERROR(ReadSquad(squad).status());  // said before long work starts
   study.questions = std::move(questions);
   return absl::OkStatus();
 }
@@ -182,6 +206,7 @@ absl::Status WriteAll(const fs::path& out, const Json& study) {
 }
 
 absl::Status Run(const Program& program, const Options& options) {
+  ASSIGN_OR_RETURN(SquadData squad, FindSquad(options));
   const fs::path out = options.out, work = out / "work";
   std::error_code error;
   fs::create_directories(work, error);
@@ -190,7 +215,7 @@ absl::Status Run(const Program& program, const Options& options) {
   StudyOptions study = options.study;
   study.work_dir = work;
   study.solver_time.time_limit_s = options.solver_limit_s;
-  RETURN_IF_ERROR(SetQuestions(options, file, study));
+  RETURN_IF_ERROR(SetQuestions(options, std::move(squad), file, study));
   if (options.quick) MakeQuick(study);
   ASSIGN_OR_RETURN(const StudyModel model, ReadStudyModel(file));
   ProgressLine line("reproducing");
@@ -227,13 +252,16 @@ void AddReproduce(Program& program) {
   command->add_option("--model,-m", options->model,
                       "A GGUF file, or a Hugging Face folder of OPT (default: the stand-in for OPT-350m, see "
                       "docs/opt.md, or SmolLM2-135M)");
-  command->add_option("--squad", options->squad, "SQuAD v1.1 (dev-v1.1.json), to ask questions");
+  command->add_option("--squad", options->squad,
+                      "SQuAD v1.1, to ask questions (default: dev-v1.1.json, where it is here)");
   command
       ->add_option("--out,-o", options->out, "Folder for what is written; a repeated run goes on from there")
       ->capture_default_str();
-  command->add_option("--questions", options->questions, "About so many are asked of each model (0: none)")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
-      ->capture_default_str();
+  command
+      ->add_option("--questions", options->questions,
+                   fmt::format("About so many are asked of each model; 0: none (default: {}, with --quick 0)",
+                               kQuestions))
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 30));
   command
       ->add_option("--as-good-as", options->study.as_good_as,
                    "The loss budget is that of this type throughout ...")
@@ -245,6 +273,12 @@ void AddReproduce(Program& program) {
       ->add_option("--solver-limit", options->solver_limit_s,
                    "Seconds that each solver may take in the comparison of solvers")
       ->check(CLI::Range(0.1, 1e6))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--threads", options->threads,
+          "For questions and distillation (0: all cores; fewer are faster where others use the cores)")
+      ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command->add_flag("--quick", options->quick, "Few points and small problems: to see what comes out");
 }

@@ -53,7 +53,7 @@ class Distiller {
     RETURN_IF_ERROR(DoEmbedding());
     const int layers = static_cast<int>(model_.n_layer);
     for (int u = 1; u <= layers; ++u) RETURN_IF_ERROR(DoLayer(u));
-    if (!tied_) RETURN_IF_ERROR(DoHead());
+    RETURN_IF_ERROR(DoHead());
     return WriteWholeFrom(
         model_, types_, [this](const TensorInfo& tensor, TensorType) { return BytesOf(tensor); }, tied_,
         path);
@@ -63,6 +63,11 @@ class Distiller {
   const Unit& UnitAt(int u) const { return model_.units[static_cast<size_t>(u)]; }
   TensorType TypeOf(int u, const TensorInfo& tensor) const {
     return types_[static_cast<size_t>(u)].For(TensorRole(tensor.name));
+  }
+
+  // A tied head's matrix is the embedding's.
+  bool IsOwn(const TensorInfo& tensor) const {
+    return tensor.quantizable && !(tied_ && tensor.name == "output.weight");
   }
 
   absl::StatusOr<std::string> BytesOf(const TensorInfo& tensor) const {
@@ -88,7 +93,7 @@ class Distiller {
     size_t at = 0;
     std::map<std::string, std::string> found;
     for (const TensorInfo& tensor : UnitAt(u).tensors) {
-      if (!tensor.quantizable) continue;
+      if (!IsOwn(tensor)) continue;
       const auto size = static_cast<size_t>(RowBytes(TypeOf(u, tensor), tensor.shape[0]) * tensor.rows());
       if (at + size > kept->size()) return false;
       found[tensor.name] = kept->substr(at, size);
@@ -103,7 +108,7 @@ class Distiller {
     if (options_.work_dir.empty()) return absl::OkStatus();
     std::string all;
     for (const TensorInfo& tensor : UnitAt(u).tensors) {
-      if (tensor.quantizable) all += bytes_.at(tensor.name);
+      if (IsOwn(tensor)) all += bytes_.at(tensor.name);
     }
     return WriteFileAtomically(KeptPath(u), all);
   }
@@ -172,7 +177,8 @@ class Distiller {
     }
     ASSIGN_OR_RETURN(Crew head, LoadHead());
     student_ = teacher_;
-    absl::StatusOr<Split> split = Measure(head, head, 0);
+    const int matrix = static_cast<int>(head.groups().size()) - 1;  // OPT's may have a projection before it
+    absl::StatusOr<Split> split = Measure(head, head, matrix);
     teacher_ = start;
     return split;
   }
@@ -329,8 +335,11 @@ class Distiller {
     return results;
   }
 
+  // A tied matrix was done with the embedding, and a projection before it is left.
   absl::Status DoHead() {
     const int last = static_cast<int>(model_.units.size()) - 1;
+    if (std::ranges::none_of(UnitAt(last).tensors, [this](const TensorInfo& t) { return IsOwn(t); }))
+      return absl::OkStatus();
     const bool kept = TakeUp(last);
     if (!kept) {
       ASSIGN_OR_RETURN(Crew head, LoadHead());
@@ -344,6 +353,7 @@ class Distiller {
   absl::Status DoHeadGroup(int u, int g, Crew& head) {
     const TensorInfo* tensor = FindTensor(u, head.groups()[static_cast<size_t>(g)].tensors.front());
     if (tensor == nullptr) return Internal("the head has no tensor of its own");
+    if (!IsOwn(*tensor)) return absl::OkStatus();
     const TensorType type = TypeOf(u, *tensor);
     if (!IsQuantized(type) || type == tensor->type) return CopyOrWiden(*tensor, type);
     ASSIGN_OR_RETURN(const Matrix weights, ReadWeights(model_, *tensor));

@@ -22,7 +22,8 @@ class Watch {
  public:
   std::map<std::string, ggml_tensor*> weights;  // seen while `learning`
   std::vector<LinearGroup> groups;
-  std::vector<std::string> inputs;  // of the groups: names of nodes
+  std::vector<std::string>
+      inputs;  // of the groups: names of nodes; empty: the text itself (post-norm layers)
   bool learning = false;
 
   std::string stop_at;   // a node's name: copy it and go no further
@@ -62,7 +63,8 @@ class Watch {
       }
     }
     if (node->op != GGML_OP_MUL_MAT || node->src[0]->op != GGML_OP_NONE) return;
-    const std::string input = node->src[1]->name;
+    const bool computed = node->src[1]->op != GGML_OP_NONE;
+    const std::string input = computed ? node->src[1]->name : "";
     if (inputs.empty() || inputs.back() != input) {
       inputs.push_back(input);
       groups.push_back({{}, node->src[1]->ne[0]});
@@ -128,10 +130,12 @@ class LlamaProbe : public LayerProbe {
     watch_.passed.clear();
     watch_.stopped.clear();
     watch_.run_on = output != nullptr;
-    const absl::Status status = Run(hidden);
+    const bool run = watch_.run_on || !watch_.stop_at.empty();
+    const absl::Status status = run ? Run(hidden) : CheckText(hidden);
     watch_.stop_at.clear();
     watch_.residual.clear();
     RETURN_IF_ERROR(status);
+    if (watch_.inputs[index].empty()) watch_.stopped.assign(hidden.begin(), hidden.end());
     if (watch_.failed || watch_.stopped.empty()) return Internal("the input of {} could not be read", first);
     if (first.find("attn_output") != std::string::npos) watch_.passed.assign(hidden.begin(), hidden.end());
     if (output != nullptr) {
@@ -168,12 +172,18 @@ class LlamaProbe : public LayerProbe {
     return std::span<const float>(values, rows * width);
   }
 
-  absl::Status Run(std::span<const float> hidden) {
+  absl::Status CheckText(std::span<const float> hidden) const {
     const auto width = static_cast<size_t>(shape_.n_embd);
     const size_t rows = hidden.size() / width;
     if (rows == 0 || rows * width != hidden.size() || static_cast<int64_t>(rows) > rows_) {
       return InvalidArgument("a text of {} values; 1 to {} rows of {} fit", hidden.size(), rows_, width);
     }
+    return absl::OkStatus();
+  }
+
+  absl::Status Run(std::span<const float> hidden) {
+    RETURN_IF_ERROR(CheckText(hidden));
+    const size_t rows = hidden.size() / static_cast<size_t>(shape_.n_embd);
     hidden_.assign(hidden.begin(), hidden.end());
     positions_.resize(rows);
     std::iota(positions_.begin(), positions_.end(), 0);

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/status.h"
+#include "fmt/format.h"
 
 namespace dilemma {
 namespace {
@@ -51,6 +52,12 @@ absl::StatusOr<SquadArticle> ParseArticle(const JsonField& json) {
 absl::StatusOr<std::vector<SquadArticle>> ParseSquad(std::string_view json, std::string_view source) {
   ASSIGN_OR_RETURN(const Json document, ParseJson(json, source));
   const JsonField root(document, std::string(source));
+  if (root.Has("version") && document["version"].is_string()) {
+    const std::string version = document["version"].get<std::string>();
+    if (version.starts_with("2") || version.starts_with("v2"))
+      return root.Error(
+          fmt::format("has version '{}' of SQuAD; version 1.1 is wanted here (dev-v1.1.json)", version));
+  }
   if (!root.Has("data")) return root.Error("this is no SQuAD file: the field 'data' is missing");
   ASSIGN_OR_RETURN(const auto items, root.Items("data"));
   std::vector<SquadArticle> articles;

@@ -1,6 +1,7 @@
 #include "evaluation/squad_file.h"
 
 #include "base/status.h"
+#include "fmt/format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -38,6 +39,8 @@ TEST(SquadFileTest, ReadsArticles) {
 
 TEST(SquadFileTest, NamesWhatIsWrong) {
   EXPECT_THAT(ErrorOf("{\"data\": [,]}"), HasSubstr("bees.json: not valid JSON"));
+  EXPECT_THAT(ErrorOf(""), HasSubstr("bees.json: is empty"));
+  EXPECT_THAT(ErrorOf("\n"), HasSubstr("bees.json: is empty"));
   EXPECT_THAT(ErrorOf("[]"), HasSubstr("no SQuAD file"));
   EXPECT_THAT(ErrorOf("{\"data\": []}"), HasSubstr("no articles"));
   EXPECT_THAT(ErrorOf("{\"data\": [{}]}"), HasSubstr("data[0]: the field 'title' is missing"));
@@ -51,6 +54,8 @@ TEST(SquadFileTest, NamesWhatIsWrong) {
 TEST(SquadFileTest, RefusesVersion2) {
   EXPECT_THAT(ErrorOf(File(R"({"id": "q1", "question": "?", "is_impossible": true, "answers": []})")),
               HasSubstr("version 2 of SQuAD"));
+  for (const char* version : {"v2.0", "2.0"})  // even where every question has an answer
+    EXPECT_THAT(ErrorOf(fmt::format(R"({{"version": "{}", "data": []}})", version)), HasSubstr(version));
 }
 
 }  // namespace

@@ -28,19 +28,54 @@ Json TypesJson(std::span<const TypeMix> types) {
   return json;
 }
 
+// What is asked, and what students are calibrated with.
+struct Material {
+  std::string squad_sha256;
+  std::vector<SquadArticle> articles;  // to ask about; `tasks` refers to them
+  std::vector<Document> calibration;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::vector<SquadTask> tasks;
+};
+
+absl::StatusOr<Material> Gather(const ModelInfo& model, const QuestionOptions& options) {
+  const auto held_out = [&options](const std::string& title) {
+    return options.held_out.empty() ? PartOf(title) == Part::kTest : options.held_out.contains(title);
+  };
+  Material out;
+  ASSIGN_OR_RETURN(out.squad_sha256, Sha256OfFile(options.squad));
+  ASSIGN_OR_RETURN(std::vector<SquadArticle> all, ReadSquad(options.squad));
+  ASSIGN_OR_RETURN(std::vector<Document> documents, ReadDocuments(options.squad));
+  for (SquadArticle& article : all)
+    if (held_out(article.title)) out.articles.push_back(std::move(article));
+  for (Document& document : documents)
+    if (!held_out(document.title)) out.calibration.push_back(std::move(document));
+  if (out.articles.empty() || out.calibration.empty())
+    return InvalidArgument("{}: has {} articles to ask about and {} to calibrate with; both are needed",
+                           options.squad.string(), out.articles.size(), out.calibration.size());
+  ASSIGN_OR_RETURN(out.tokenizer, Tokenizer::Load(model.path));
+  SquadOptions squad;
+  squad.limit = options.questions;
+  ASSIGN_OR_RETURN(out.tasks, MakeSquadTasks(out.articles, *out.tokenizer, squad));
+  if (const int64_t needed = ContextNeeded(out.tasks); needed > model.n_ctx_train)
+    return InvalidArgument("the longest passage takes {} tokens, model '{}' has {} positions", needed,
+                           model.name, model.n_ctx_train);
+  return out;
+}
+
 class Examination {
  public:
-  Examination(const ModelInfo& model, const std::string& sha256, const QuestionOptions& options,
-              const Pieces& pieces, const StudyControl& control)
-      : model_(model), sha256_(sha256), options_(options), pieces_(pieces), control_(control) {}
+  Examination(const ModelInfo& model, const std::string& sha256, const Material& material,
+              const QuestionOptions& options, const Pieces& pieces, const StudyControl& control)
+      : model_(model),
+        sha256_(sha256),
+        material_(material),
+        options_(options),
+        pieces_(pieces),
+        control_(control) {}
 
-  absl::Status Prepare();
   absl::StatusOr<Json> Rows(std::span<const Variant> variants);
 
  private:
-  bool HeldOut(const std::string& title) const {
-    return options_.held_out.empty() ? PartOf(title) == Part::kTest : options_.held_out.contains(title);
-  }
   // Progress of variant `index`; parts of one: writing 0 to 0.4, asking 0.4 to 1.
   bool Report(double done, std::string_view what) const {
     return !control_.progress ||
@@ -52,37 +87,12 @@ class Examination {
 
   const ModelInfo& model_;
   const std::string& sha256_;
+  const Material& material_;
   const QuestionOptions& options_;
   const Pieces& pieces_;
   const StudyControl& control_;
   size_t index_ = 0, count_ = 1;
-  std::string squad_sha256_;
-  std::vector<SquadArticle> articles_;  // to ask about
-  std::vector<Document> calibration_;
-  std::unique_ptr<Tokenizer> tokenizer_;
-  std::vector<SquadTask> tasks_;
 };
-
-absl::Status Examination::Prepare() {
-  ASSIGN_OR_RETURN(squad_sha256_, Sha256OfFile(options_.squad));
-  ASSIGN_OR_RETURN(std::vector<SquadArticle> all, ReadSquad(options_.squad));
-  ASSIGN_OR_RETURN(std::vector<Document> documents, ReadDocuments(options_.squad));
-  for (SquadArticle& article : all)
-    if (HeldOut(article.title)) articles_.push_back(std::move(article));
-  for (Document& document : documents)
-    if (!HeldOut(document.title)) calibration_.push_back(std::move(document));
-  if (articles_.empty() || calibration_.empty())
-    return InvalidArgument("{}: has {} articles to ask about and {} to calibrate with; both are needed",
-                           options_.squad.string(), articles_.size(), calibration_.size());
-  ASSIGN_OR_RETURN(tokenizer_, Tokenizer::Load(model_.path));
-  SquadOptions squad;
-  squad.limit = options_.questions;
-  ASSIGN_OR_RETURN(tasks_, MakeSquadTasks(articles_, *tokenizer_, squad));
-  if (const int64_t needed = ContextNeeded(tasks_); needed > model_.n_ctx_train)
-    return InvalidArgument("the longest passage takes {} tokens, model '{}' has {} positions", needed,
-                           model_.name, model_.n_ctx_train);
-  return absl::OkStatus();
-}
 
 absl::StatusOr<fs::path> Examination::Write(const Variant& variant, const fs::path& path) const {
   if (variant.types.empty()) return fs::path(model_.path);
@@ -93,9 +103,10 @@ absl::StatusOr<fs::path> Examination::Write(const Variant& variant, const fs::pa
     return path;
   }
   ASSIGN_OR_RETURN(const auto windows,
-                   MakeWindows(calibration_, *tokenizer_,
+                   MakeWindows(material_.calibration, *material_.tokenizer,
                                {.window = options_.window, .count = options_.windows, .seed = 1}));
   DistillOptions distill;
+  distill.threads = options_.threads;
   distill.work_dir = pieces_.folder() / "distilling";
   RETURN_IF_ERROR(Distill(model_, variant.types, windows, distill, path, [&](const DistillEvent& event) {
                     return Report(0.4 * event.done / event.total,
@@ -109,11 +120,12 @@ absl::StatusOr<fs::path> Examination::Write(const Variant& variant, const fs::pa
 absl::StatusOr<std::vector<SquadAnswer>> Examination::Answer(const fs::path& path,
                                                              const std::string& label) const {
   GgufModelOptions open;
-  open.context = ContextNeeded(tasks_);
+  open.context = ContextNeeded(material_.tasks);
   open.queries = kTogether;
-  open.end_tokens = AnswerEndTokens(*tokenizer_);
+  open.threads = options_.threads;
+  open.end_tokens = AnswerEndTokens(*material_.tokenizer);
   ASSIGN_OR_RETURN(const auto model, LoadGgufModel(path, open));
-  return AnswerSquad(*model, *tokenizer_, tasks_, [&](int64_t done, int64_t total) {
+  return AnswerSquad(*model, *material_.tokenizer, material_.tasks, [&](int64_t done, int64_t total) {
     return Report(0.4 + 0.6 * static_cast<double>(done) / static_cast<double>(total),
                   fmt::format("{}: {} of {} questions", label, done, total));
   });
@@ -170,7 +182,7 @@ absl::StatusOr<Json> Examination::Rows(std::span<const Variant> variants) {
     const Variant& variant = variants[index_];
     if (!Report(0, variant.label)) return absl::CancelledError("interrupted");
     Json inputs = {{"model", sha256_},
-                   {"squad", squad_sha256_},
+                   {"squad", material_.squad_sha256},
                    {"held_out", options_.held_out},
                    {"questions", options_.questions},
                    {"types", TypesJson(variant.types)}};
@@ -198,18 +210,21 @@ absl::StatusOr<Json> Examination::Rows(std::span<const Variant> variants) {
     rows.push_back(std::move(row));
   }
   Json titles = Json::array();
-  for (const SquadArticle& article : articles_) titles.push_back(article.title);
+  for (const SquadArticle& article : material_.articles) titles.push_back(article.title);
   return Json{{"questions", teacher.size()}, {"articles", std::move(titles)}, {"rows", std::move(rows)}};
 }
 
 }  // namespace
 
+absl::Status CheckQuestions(const ModelInfo& model, const QuestionOptions& options) {
+  return Gather(model, options).status();
+}
+
 absl::StatusOr<Json> AskQuestions(const ModelInfo& model, const std::string& model_sha256,
                                   std::span<const Variant> variants, const QuestionOptions& options,
                                   const Pieces& pieces, const StudyControl& control) {
-  Examination examination(model, model_sha256, options, pieces, control);
-  RETURN_IF_ERROR(examination.Prepare());
-  return examination.Rows(variants);
+  ASSIGN_OR_RETURN(const Material material, Gather(model, options));
+  return Examination(model, model_sha256, material, options, pieces, control).Rows(variants);
 }
 
 }  // namespace dilemma

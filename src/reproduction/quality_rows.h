@@ -22,6 +22,7 @@ struct QuestionOptions {
                                    // is calibration text.
   int64_t questions = 150;         // about so many
   int64_t windows = 32, window = 256;  // of calibration text
+  int threads = 0;                     // 0: all cores
 };
 
 // Types of every unit.
@@ -30,6 +31,10 @@ struct Variant {
   std::vector<TypeMix> types;  // empty: the teacher as it is
   bool distil = false;
 };
+
+// That there are questions and calibration text, and that the model has positions enough for them:
+// kInvalidArgument where not. Quick; said before long work begins.
+absl::Status CheckQuestions(const ModelInfo& model, const QuestionOptions& options);
 
 // {"questions": .., "part": .., "rows": [..]} of docs/formats.md. `bytes_at_f32`: of all units, what ratios
 // are taken against.

@@ -155,6 +155,7 @@ absl::StatusOr<Json> Study::QualityPart(const StudyControl& control) const {
 }
 
 absl::StatusOr<Json> Study::Run() {
+  if (options_.questions.has_value()) RETURN_IF_ERROR(CheckQuestions(model_.file, *options_.questions));
   ASSIGN_OR_RETURN(Json plan, PlanPart(Within(0, 0.1)));
   ASSIGN_OR_RETURN(Json link,
                    Sweep(

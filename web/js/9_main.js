@@ -37,5 +37,6 @@ function showReport() {
   (study ? reproduction : planReport)(main, data);
   main.append(html("footer", {}, `Made by dilemma ${study ? "reproduce" : "report"}. Model `, html("code", {}, data.model.sha256 || NONE),
                    ". Charts: Observable Plot (ISC licence)."));
+  document.getElementById(location.hash.slice(1))?.scrollIntoView();  // sections are not there yet when the page is loaded
   document.documentElement.dataset.ready = "yes";
 }

@@ -10,7 +10,16 @@ struct Options {
   std::string folder, out, name, type = "auto";
 };
 
-std::string Text(ImportType type) { return type == ImportType::kF16 ? "f16" : "f32"; }
+constexpr std::pair<const char*, ImportType> kTypes[] = {{"auto", ImportType::kAuto},
+                                                         {"f16", ImportType::kF16},
+                                                         {"f32", ImportType::kF32},
+                                                         {"q8_0", ImportType::kQ8_0}};
+
+std::string Text(ImportType type) {
+  for (const auto& [name, of] : kTypes)
+    if (of == type) return name;
+  return "";
+}
 
 Json ToJson(const ImportResult& result, const std::string& name, const std::string& path) {
   const OptConfig& config = result.config;
@@ -43,8 +52,9 @@ std::string ToText(const ImportResult& result, const std::string& name, const st
 }
 
 ImportType TypeOf(const std::string& text) {
-  if (text == "f16") return ImportType::kF16;
-  return text == "f32" ? ImportType::kF32 : ImportType::kAuto;
+  for (const auto& [name, type] : kTypes)
+    if (text == name) return type;
+  return ImportType::kAuto;
 }
 
 absl::Status Run(const Program& program, Options options) {
@@ -86,9 +96,11 @@ void AddImport(Program& program) {
   command->add_option("--out,-o", options->out,
                       "The file to write (default: the folder's name with .gguf, here)");
   command
-      ->add_option("--type", options->type,
-                   "f16, f32, or auto: f16 where the source is F16, so that nothing is lost, else f32")
-      ->check(CLI::IsMember({"auto", "f16", "f32"}))
+      ->add_option(
+          "--type", options->type,
+          "f16, f32, q8_0 (half of f16's size), or auto: f16 where the source is F16, so that nothing is "
+          "lost, else f32")
+      ->check(CLI::IsMember({"auto", "f16", "f32", "q8_0"}))
       ->capture_default_str();
   command->add_option("--name", options->name, "The model's name in the file (default: the folder's name)");
 }

@@ -17,10 +17,12 @@ namespace fs = std::filesystem;
 
 constexpr float kLayerNormEpsilon = 1e-5F;  // PyTorch's, which OPT leaves as it is
 constexpr float kMaxF16 = 65504;
-constexpr uint32_t kFileTypeF32 = 0, kFileTypeF16 = 1;  // llama.cpp's general.file_type
+constexpr uint32_t kFileTypeF32 = 0, kFileTypeF16 = 1, kFileTypeQ8 = 7;  // llama.cpp's general.file_type
 
 TensorType TypeOf(const TensorPlan& plan, ImportType type) {
-  return {plan.matrix && type == ImportType::kF16 ? GGML_TYPE_F16 : GGML_TYPE_F32};
+  if (!plan.matrix || type == ImportType::kF32) return {GGML_TYPE_F32};
+  const bool blocks = type == ImportType::kQ8_0 && plan.shape[0] % ggml_blck_size(GGML_TYPE_Q8_0) == 0;
+  return {blocks ? GGML_TYPE_Q8_0 : GGML_TYPE_F16};
 }
 
 ImportType ChooseType(const std::vector<TensorPlan>& plans, const WeightFiles& weights, ImportType wanted) {
@@ -38,7 +40,9 @@ void SetModelKeys(const OptConfig& config, const std::string& name, ImportType t
   output.SetString("general.architecture", "opt");
   output.SetString("general.type", "model");
   output.SetString("general.name", name);
-  integer("general.file_type", type == ImportType::kF16 ? kFileTypeF16 : kFileTypeF32);
+  integer("general.file_type", type == ImportType::kF16    ? kFileTypeF16
+                               : type == ImportType::kQ8_0 ? kFileTypeQ8
+                                                           : kFileTypeF32);
   integer("opt.context_length", config.positions);
   integer("opt.embedding_length", config.width);
   integer("opt.block_count", config.layers);
@@ -73,7 +77,7 @@ absl::StatusOr<std::string> Convert(const WeightFiles& weights, const TensorPlan
   const auto skipped = static_cast<size_t>(plan.skipped_rows * plan.shape[0] * Bytes(source.type));
   const std::string_view kept = std::string_view(bytes).substr(skipped);
   const std::vector<float> values = ToFloats(kept, source.type);
-  const bool halves = type.ggml == GGML_TYPE_F16;
+  const bool halves = type.ggml != GGML_TYPE_F32;  // Q8_0's scales are F16
   for (const float value : values) {
     if (!std::isfinite(value)) {
       return InvalidArgument("'{}': tensor '{}' has a weight that is not a finite number",
@@ -86,6 +90,12 @@ absl::StatusOr<std::string> Convert(const WeightFiles& weights, const TensorPlan
   }
   if (!halves)
     return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+  if (type.ggml == GGML_TYPE_Q8_0) {
+    std::string converted(values.size() / 32 * ggml_type_size(GGML_TYPE_Q8_0), '\0');
+    ggml_quantize_chunk(GGML_TYPE_Q8_0, values.data(), converted.data(), 0,
+                        static_cast<int64_t>(values.size()) / plan.shape[0], plan.shape[0], nullptr);
+    return converted;
+  }
   if (source.type == SourceType::kF16) return std::string(kept);
   std::string converted(values.size() * sizeof(ggml_fp16_t), '\0');
   ggml_fp32_to_fp16_row(values.data(), reinterpret_cast<ggml_fp16_t*>(converted.data()),

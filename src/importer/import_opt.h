@@ -12,7 +12,8 @@
 namespace dilemma {
 
 // kAuto: F16 where all of the source's matrices are F16, so that nothing is lost; F32 otherwise.
-enum class ImportType { kAuto, kF16, kF32 };
+// kQ8_0: matrices whose rows are no multiples of 32 stay F16.
+enum class ImportType { kAuto, kF16, kF32, kQ8_0 };
 
 struct ImportOptions {
   ImportType type = ImportType::kAuto;  // of matrices; biases and norms are always F32
@@ -24,7 +25,7 @@ struct ImportOptions {
 struct ImportResult {
   OptConfig config;
   std::string weights;                 // the files that held them, for people
-  ImportType type = ImportType::kF32;  // kF16 or kF32
+  ImportType type = ImportType::kF32;  // never kAuto
   int64_t parameters = 0;
   int64_t bytes = 0;       // of the GGUF file
   bool tied_head = false;  // the file has no output matrix of its own

@@ -98,6 +98,24 @@ TEST_F(ImportOptTest, PreNormModelFromPyTorch) {
   EXPECT_EQ(model->n_layer, 4);
 }
 
+TEST_F(ImportOptTest, EightBitsWhereRowsAdmitThem) {
+  const fs::path out = dir_->path() / "pre.gguf";
+  const auto result = ImportOpt(Copy("pre"), out, {.type = ImportType::kQ8_0});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->type, ImportType::kQ8_0);
+  const auto model = ReadModel(out);
+  ASSERT_TRUE(model.ok()) << model.status();
+  int eight = 0;
+  for (const Unit& unit : model->units) {
+    for (const TensorInfo& tensor : unit.tensors) {
+      if (tensor.rows() < 2) continue;
+      EXPECT_EQ(Name(tensor.type), tensor.shape[0] % 32 == 0 ? "q8_0" : "f16") << tensor.name;
+      eight += Name(tensor.type) == "q8_0" ? 1 : 0;
+    }
+  }
+  EXPECT_GT(eight, 0);
+}
+
 TEST_F(ImportOptTest, PositionsLoseTheirOffset) {
   const fs::path out = dir_->path() / "pre.gguf";
   ASSERT_TRUE(ImportOpt(Copy("pre"), out).ok());

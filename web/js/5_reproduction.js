@@ -130,9 +130,11 @@ function estimateChart(part, id, title, rows, label, marks) {
   part.append(html("h3", {}, title));
   figure(part, id, title, null, (width) => {
     const names = rows.map((row) => row.label), {margin, cut} = rowLabels(names, width);
+    const low = Math.min(...rows.map((row) => row.low)), high = Math.max(...rows.map((row) => row.high));
+    const domain = high - low > 1e-9 ? undefined : [low, low + 1];  // all alike: an axis still has a length
     return chart({
       width, height: 34 * rows.length + 48, marginLeft: margin, marginRight: 24, marginBottom: 40,
-      x: {label: `${label} →`, grid: true, nice: true, ticks: tickCount(width - margin - 24)},
+      x: {domain, label: `${label} →`, grid: true, nice: true, ticks: tickCount(width - margin - 24)},
       y: {type: "band", domain: names, label: null, tickSize: 0, padding: 0.3, tickFormat: cut},
       marks: [
         ...marks,
@@ -168,8 +170,8 @@ function qualitySection(parent, data) {
 
 function paperSection(parent, data) {
   const part = section(parent, "paper", "The paper's figures beside these", null);
-  table(part, [{title: "", cell: (r) => r.what}, {title: "the paper", cell: (r) => r.paper}, {title: "here", cell: (r) => r.here},
-               {title: "why they differ", cell: (r) => r.why}], data.paper);
+  table(part, [{title: "and why they differ", cell: (r) => html("span", {}, [r.what, html("br"), html("small", {class: "soft"}, r.why)])},
+               {title: "the paper", cell: (r) => r.paper}, {title: "here", cell: (r) => r.here ?? NONE}], data.paper);
 }
 
 function reproduction(main, data) {

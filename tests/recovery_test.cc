@@ -2,6 +2,7 @@
 // and nothing twice.
 #include <chrono>
 #include <functional>
+#include <mutex>
 #include <thread>
 
 #include "gmock/gmock.h"
@@ -29,7 +30,8 @@ class RecoveryTest : public testing::Test {
     emulated_ = *std::move(emulated);
   }
 
-  std::unique_ptr<ResilientCoordinator> Open(bool plan_again) {
+  std::unique_ptr<ResilientCoordinator> Open(bool plan_again,
+                                             const std::function<void(RecoveryOptions&)>& change = nullptr) {
     RecoveryOptions options;
     options.ring = QuickToNotice({});
     options.give_up_s = 60;
@@ -42,6 +44,7 @@ class RecoveryTest : public testing::Test {
       in.workload = cut_->plan.workload;
       options.inputs = in;
     }
+    if (change) change(options);
     auto opened = ResilientCoordinator::Open(cut_->plan, emulated_->cluster(), cut_->shards(), options);
     EXPECT_TRUE(opened.ok()) << opened.status();
     return opened.ok() ? *std::move(opened) : nullptr;
@@ -135,6 +138,37 @@ TEST_F(RecoveryTest, ADeadServerIsPlannedAround) {
   ASSERT_TRUE(after.ok()) << after.status();
   EXPECT_EQ(after->tokens, undisturbed->tokens);
   EXPECT_FALSE(after->replanned);
+}
+
+TEST_F(RecoveryTest, AStandByPlanCostsNoPlanningAndNoShipping) {
+  NEEDS_MODEL();
+  ASSERT_NO_FATAL_FAILURE(Start());
+  std::mutex mutex;
+  std::vector<RecoveryEvent> events;
+  const auto coordinator = Open(/*plan_again=*/true, [&](RecoveryOptions& options) {
+    options.stand_by = true;
+    options.on_event = [&](const RecoveryEvent& event) {
+      const std::lock_guard lock(mutex);
+      events.push_back(event);
+    };
+  });
+  ASSERT_NE(coordinator, nullptr);
+  ASSERT_TRUE(coordinator->WaitForStandBy(60));
+  size_t prepared = 0;
+  for (const RecoveryEvent& event : events) {
+    EXPECT_EQ(event.kind, RecoveryEvent::Kind::kPrepared);
+    EXPECT_THAT(event.text, testing::StartsWith("for the loss of"));
+    ++prepared;
+  }
+  EXPECT_EQ(prepared, 3u);
+  const auto files = [&] { return std::distance(std::filesystem::directory_iterator(cut_->shards()), {}); };
+  const auto before = files();
+  const auto result =
+      GenerateInTrouble(*coordinator, Request(), [&] { EXPECT_TRUE(emulated_->Kill("b").ok()); });
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(static_cast<int64_t>(result->tokens.size()), kTokens);
+  EXPECT_TRUE(result->replanned);
+  EXPECT_EQ(files(), before);  // no shard was written for it
 }
 
 TEST_F(RecoveryTest, AServerThatHangsIsNoticed) {

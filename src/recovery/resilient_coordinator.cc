@@ -52,9 +52,12 @@ class Keeper : public ResilientCoordinator {
   ~Keeper() override { Close(); }
 
   absl::Status OpenFirst() {
-    ASSIGN_OR_RETURN(auto ring, Coordinator::Open(original_, cluster_, shards_, options_.ring));
-    Use(original_, std::move(ring));
     quiet_ring_ = options_.ring;
+    if (quiet_ring_.credentials == nullptr) {  // shards are sent ahead with them
+      ASSIGN_OR_RETURN(quiet_ring_.credentials, CredentialsFor(cluster_));
+    }
+    ASSIGN_OR_RETURN(auto ring, Coordinator::Open(original_, cluster_, shards_, quiet_ring_));
+    Use(original_, std::move(ring));
     quiet_ring_.on_ship = nullptr;  // it is for the first time, and may be gone later
     if (replanner_.has_value() && options_.stand_by) {
       stand_by_.emplace(original_, cluster_, shards_, quiet_ring_, &*replanner_,

@@ -9,6 +9,7 @@ namespace dilemma {
 namespace {
 
 constexpr size_t kMaxWaiting = 10'000;
+constexpr int64_t kMaxWaitingTokens = int64_t{1} << 22;  // of their prompts, 16 MiB: more than any context
 
 }  // namespace
 
@@ -26,7 +27,11 @@ absl::Status Scheduler::Submit(const v1::SubmitRequest& request, int64_t now_ns)
   if (active_.contains(request.request()) || std::any_of(waiting_.begin(), waiting_.end(), same)) {
     return InvalidArgument("request {} was submitted before", request.request());
   }
-  if (waiting_.size() >= kMaxWaiting) return absl::ResourceExhaustedError("too many requests wait already");
+  if (waiting_.size() >= kMaxWaiting || waiting_tokens_ + request.prompt_size() > kMaxWaitingTokens) {
+    return absl::ResourceExhaustedError(fmt::format(
+        "{} requests with {} tokens in their prompts wait already", waiting_.size(), waiting_tokens_));
+  }
+  waiting_tokens_ += request.prompt_size();
   Request& added = waiting_.emplace_back();
   added.submitted = request;
   added.ready_ns = now_ns;
@@ -38,6 +43,7 @@ void Scheduler::Admit() {
   while (!waiting_.empty() && !free_slots_.empty()) {
     Request request = std::move(waiting_.front());
     waiting_.pop_front();
+    waiting_tokens_ -= request.submitted.prompt_size();
     request.slot = free_slots_.extract(free_slots_.begin()).value();
     active_.emplace(request.submitted.request(), std::move(request));
   }
@@ -53,6 +59,7 @@ void Scheduler::Cancel(uint64_t request, int64_t now_ns) {
     free_slots_.insert(runs->second.slot);
     active_.erase(runs);
   } else {
+    waiting_tokens_ -= waits->submitted.prompt_size();
     waiting_.erase(waits);
   }
   cancelled_.emplace(request, now_ns);

@@ -39,7 +39,7 @@ class Scheduler {
   explicit Scheduler(const SchedulerOptions& options);
 
   // kInvalidArgument for a prompt that is empty or longer than the context, or a request that is there
-  // already.
+  // already; kResourceExhausted where those that wait are too many, or too long together.
   absl::Status Submit(const v1::SubmitRequest& request, int64_t now_ns);
   // Ends a request; the last stage reports it. One that is not there is left alone.
   void Cancel(uint64_t request, int64_t now_ns);
@@ -69,6 +69,7 @@ class Scheduler {
 
   const SchedulerOptions options_;
   std::deque<Request> waiting_;
+  int64_t waiting_tokens_ = 0;          // of their prompts
   std::map<uint64_t, Request> active_;  // by request: the order they were submitted in
   std::set<uint32_t> free_slots_;
   std::map<uint64_t, int64_t> cancelled_;               // to be told to the last stage: request -> when

@@ -186,5 +186,17 @@ TEST(SchedulerTest, RefusesWhatCannotRun) {
   EXPECT_TRUE(absl::IsInvalidArgument(scheduler.Submit(Request(1, 3), 0)));
 }
 
+TEST(SchedulerTest, WhatWaitsIsBoundedByItsTokens) {
+  constexpr int kLong = 1 << 20;
+  Scheduler scheduler({.slots = 1, .context = kLong, .max_batch = 8, .prefill_chunk = 4});
+  for (uint64_t id = 1; id <= 5; ++id) ASSERT_TRUE(scheduler.Submit(Request(id, kLong), 0).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(scheduler.Submit(Request(6, 1), 0)));
+  scheduler.Cancel(3, 0);  // waits
+  EXPECT_TRUE(scheduler.Submit(Request(6, kLong), 0).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(scheduler.Submit(Request(7, 1), 0)));
+  scheduler.Cancel(1, 0);  // runs: another one that waits takes its slot
+  EXPECT_TRUE(scheduler.Submit(Request(7, kLong), 0).ok());
+}
+
 }  // namespace
 }  // namespace dilemma

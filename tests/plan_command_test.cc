@@ -174,5 +174,19 @@ TEST(PlanProblem, IsExplainedToo) {
   EXPECT_FALSE(ParseJson(Dilemma(file + " --json").out, "output")->contains("explanation"));
 }
 
+TEST(PlanProblem, WithoutAPlanIsAnErrorForPeopleAndAnAnswerForScripts) {
+  const TempDir dir = *TempDir::Create("dilemma-problem");
+  Problem problem = RandomProblem({}, 2);
+  for (int64_t& bytes : problem.memory_bytes) bytes = 1;
+  ASSERT_TRUE(WriteJson(dir.path() / "problem.json", ProblemToJson(problem)).ok());
+  const std::string file = "plan --problem '" + (dir.path() / "problem.json").string() + "'";
+  const CommandResult text = Dilemma(file);
+  EXPECT_NE(text.code, 0);
+  EXPECT_THAT(text.err, HasSubstr("problem.json' has no plan: infeasible"));
+  const CommandResult json = Dilemma(file + " --json");
+  EXPECT_EQ(json.code, 0) << json.err;
+  EXPECT_EQ(ParseJson(json.out, "output")->at("status"), "infeasible");
+}
+
 }  // namespace
 }  // namespace dilemma::testing

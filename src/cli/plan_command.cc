@@ -207,8 +207,10 @@ void AddPlan(Program& program) {
   command->add_option("--cluster,-c", options->cluster, "A cluster file (TOML)");
   command->add_option("--profile,-p", options->profile, "What `dilemma profile` measured");
   command
-      ->add_option("--problem", options->problem,
-                   "Instead of model, cluster and profile: a bare problem (JSON, docs/formats.md)")
+      ->add_option(
+          "--problem", options->problem,
+          "Instead of model, cluster and profile: a bare problem (JSON, docs/formats.md). No plan is an "
+          "error, but with --json an answer")
       ->excludes("model")
       ->excludes("--cluster")
       ->excludes("--profile");

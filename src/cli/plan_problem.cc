@@ -2,7 +2,9 @@
 
 #include <optional>
 
+#include "absl/strings/ascii.h"
 #include "base/interrupt.h"
+#include "base/status.h"
 #include "base/table.h"
 #include "base/units.h"
 #include "cli/plan_explain.h"
@@ -80,6 +82,9 @@ absl::Status AnswerProblem(const Program& program, const ProblemOptions& problem
     if (!explanation.empty()) answer["explanation"] = ExplanationToJson(explanation);
     if (curve.has_value()) answer["trade_off"] = TradeOffToJson(*curve);
     PrintJson(answer);
+  } else if (!result.HasAssignment() && !Interrupted()) {
+    return FailedPrecondition("'{}' has no plan: {}", path,
+                              std::string(absl::StripTrailingAsciiWhitespace(RenderAnswer(problem, result))));
   } else {
     Print(RenderAnswer(problem, result) + RenderExplanation(explanation) +
           (curve.has_value() ? RenderFrontier(*curve) : ""));

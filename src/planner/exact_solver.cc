@@ -6,6 +6,7 @@
 #include "planner/any_solver.h"
 #include "planner/highs_solver.h"
 #include "planner/one_block_solver.h"
+#include "planner/relaxed_baselines.h"
 #include "planner/size_solver.h"
 #include "planner/validate.h"
 
@@ -14,6 +15,10 @@ namespace {
 
 // Placements (unit, server, type) up to which the flow formulation can finish what the search left open.
 constexpr int kSmallProblem = 1600;
+
+constexpr double kOwnShare = 0.8;    // of a limit on time, where baselines may be asked after
+constexpr double kLongest = 600;     // seconds, where there is no limit
+constexpr int kBorrowedSolves = 20;  // simpler problems that share the rest
 
 // The search ends where its widest pass is too narrow: with much memory on one of a few servers, say. Small
 // problems are then finished by HiGHS from the plan found. A search that a limit or the caller ended stays.
@@ -91,6 +96,29 @@ SolveResult SolveRelaxed(const Problem& problem, const SolveOptions& options) {
   return result;
 }
 
+// Tight limits on memory and loss at once leave the search with a poor plan at times; simpler problems,
+// solved to proof, then lead to a better one.
+SolveResult Borrow(const Problem& problem, const SolveOptions& options, double left_s, SolveResult found) {
+  SolveOptions simpler = options;
+  simpler.progress = nullptr;
+  simpler.start.clear();
+  simpler.time_limit_s = left_s / kBorrowedSolves;
+  for (const auto method : {LlmPqLike, QuantizeThenPlace}) {
+    for (Assignment& plan : method(problem, simpler)) {
+      const double objective = ObjectiveOf(problem, plan);
+      if (objective >= found.objective_s) continue;
+      found.objective_s = objective;
+      found.assignment = std::move(plan);
+    }
+  }
+  if (!found.HasAssignment()) return found;
+  found.bound_s = std::min(found.bound_s, found.objective_s);
+  found.gap = found.objective_s > 0 ? 1 - found.bound_s / found.objective_s : 0;
+  found.status =
+      found.gap <= options.gap * (1 + 1e-6) + 1e-12 ? SolveStatus::kOptimal : SolveStatus::kFeasible;
+  return found;
+}
+
 // HiGHS on the flow formulation, from the best plan that the own methods know and with their bound.
 SolveResult SolveByFlow(const Problem& problem, const SolveOptions& options) {
   const Stopwatch watch;
@@ -121,26 +149,36 @@ SolveResult SolveByFlow(const Problem& problem, const SolveOptions& options) {
 
 class ExactSolver : public Solver {
  public:
+  explicit ExactSolver(bool borrow) : borrow_(borrow) {}
   std::string_view name() const override { return "exact"; }
 
   SolveResult Solve(const Problem& problem, const SolveOptions& options) override {
-    if (problem.objective == Objective::kLatency &&
-        (problem.one_block_per_server || AnySolverKnows(problem))) {
-      return Finish(problem, options,
-                    problem.size_budget == kNoLimit ? ByBlocks(problem, options)
-                                                    : SolveWithinSize(problem, options, ByBlocks));
-    }
-    return SolveByFlow(problem, options);
+    if (problem.objective != Objective::kLatency ||
+        !(problem.one_block_per_server || AnySolverKnows(problem)))
+      return SolveByFlow(problem, options);
+    const Stopwatch watch;
+    SolveOptions own = options;
+    if (borrow_) own.time_limit_s *= kOwnShare;
+    SolveResult result = Finish(
+        problem, own,
+        problem.size_budget == kNoLimit ? ByBlocks(problem, own) : SolveWithinSize(problem, own, ByBlocks));
+    const double left_s = std::min(options.time_limit_s, kLongest) - watch.Seconds();
+    const bool open = result.status == SolveStatus::kFeasible || result.status == SolveStatus::kUnknown;
+    if (!borrow_ || !open || left_s <= 0 || (options.stop && options.stop())) return result;
+    result = Borrow(problem, options, left_s, std::move(result));
+    result.seconds = watch.Seconds();
+    return result;
   }
 
  private:
   static SolveResult ByBlocks(const Problem& problem, const SolveOptions& options) {
     return problem.one_block_per_server ? SolveOneBlock(problem, options) : SolveAny(problem, options);
   }
+  const bool borrow_;
 };
 
 }  // namespace
 
-std::unique_ptr<Solver> MakeExactSolver() { return std::make_unique<ExactSolver>(); }
+std::unique_ptr<Solver> MakeExactSolver(bool borrow) { return std::make_unique<ExactSolver>(borrow); }
 
 }  // namespace dilemma

@@ -7,6 +7,8 @@
 
 namespace dilemma {
 
-std::unique_ptr<Solver> MakeExactSolver();
+// `borrow`: where a limit on time leaves the proof open, its last fifth goes to plans of the baselines, which
+// may be better than the search's own. False for the baselines themselves.
+std::unique_ptr<Solver> MakeExactSolver(bool borrow = true);
 
 }  // namespace dilemma

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "planner/exact_solver.h"
 #include "planner/uniform_types.h"
 #include "planner/validate.h"
 
@@ -15,12 +16,11 @@ constexpr double kFillStep = 0.02;
 constexpr int kWeightSteps = 12;  // llm-pq-like: bisection steps on the weight of quality
 
 SolveResult SolveSimpler(const Problem& problem, const SolveOptions& options) {
-  auto solver = MakeSolver(kDefaultSolver).value();
   SolveOptions simpler;
   simpler.gap = kGap;
   simpler.time_limit_s = options.time_limit_s;
   simpler.stop = options.stop;
-  return solver->Solve(problem, simpler);
+  return MakeExactSolver(/*borrow=*/false)->Solve(problem, simpler);
 }
 
 // Takes all but one type of every unit from the menus.

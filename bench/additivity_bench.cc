@@ -3,27 +3,26 @@
 // difference foretells.
 //   additivity_bench --quality quality.json --text dev-v1.1.json [--bits 5.5,4.5,3.5] [--plans 30] [--windows
 //   4]
-//                    [--method plain,importance] [--calibration 8] [--out plans.json]
+//                    [--method plain,importance] [--out plans.json]
 // The table must have been measured on the calibration part of the text; plans are measured on its test part.
 #include <cstdio>
 #include <random>
 
-#include "CLI/CLI.hpp"
 #include "base/statistics.h"
 #include "bench/rank.h"
 #include "bench/type_bank.h"
-#include "engine/tokenizer.h"
 #include "evaluation/gguf_model.h"
 #include "evaluation/kl.h"
+#include "evaluation/text.h"
+#include "quantizer/tensor_codec.h"
 
 namespace dilemma {
 namespace {
 
 struct Arguments {
-  std::string model = (CacheDir() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf").string();
-  std::string quality, text, method = "importance", out;
+  TableOptions table;
   std::vector<double> bits = {5.5, 4.5, 3.5};
-  int plans = 30, windows = 4, window = 512, calibration = 8, together = 6, threads = 0;
+  int plans = 30, windows = 4, window = 512, together = 6;
   uint32_t seed = 1;
 };
 
@@ -76,7 +75,7 @@ class WeightDifference {
     const auto key = std::make_pair(tensor.name, type.ggml);
     if (const auto found = known_.find(key); found != known_.end()) return found->second;
     ASSIGN_OR_RETURN(const std::string source, ReadTensorBytes(model_.path, tensor));
-    ASSIGN_OR_RETURN(const std::string made, bank_.Bytes(tensor, type));
+    ASSIGN_OR_RETURN(const std::string made, bank_.Bytes(tensor, type, false));
     const auto from = Dequantize(source, tensor.type, tensor.shape[0]),
                to = Dequantize(made, type, tensor.shape[0]);
     double error = 0, norm = 0;
@@ -111,7 +110,7 @@ absl::Status MeasurePlans(const Scene& scene, std::span<RandomPlan> plans) {
     for (size_t u = 0; u < scene.table.units.size(); ++u)
       types.push_back(ChoiceOf(scene.table, plans[i], u).mix);
     const auto path = scene.dir / fmt::format("plan-{}.gguf", i);
-    RETURN_IF_ERROR(scene.bank.Write(types, path).status());
+    RETURN_IF_ERROR(scene.bank.Write(types, false, path).status());
     GgufModelOptions options;
     options.context = static_cast<int64_t>(scene.test.front().size());
     options.threads = scene.threads;
@@ -155,35 +154,29 @@ Json Report(double bits, const std::vector<RandomPlan>& plans) {
 }
 
 absl::Status Run(const Arguments& args) {
-  ASSIGN_OR_RETURN(const ModelInfo model, ReadModel(args.model));
-  ASSIGN_OR_RETURN(const QualityTable table, ReadQuality(args.quality));
-  if (table.units.size() != model.units.size())
-    return InvalidArgument("the quality table is another model's");
-  ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Load(args.model));
-  ASSIGN_OR_RETURN(const auto documents, ReadDocuments(args.text));
-  ASSIGN_OR_RETURN(const auto calibration_text, SelectPart(documents, Part::kCalibration));
+  ASSIGN_OR_RETURN(const auto opened, TableScene::Open(args.table));
+  const ModelInfo& model = opened->model;
+  const QualityTable& table = opened->table;
+  TypeBank& bank = *opened->bank;
+  ASSIGN_OR_RETURN(const auto documents, ReadDocuments(args.table.text));
   ASSIGN_OR_RETURN(const auto test_text, SelectPart(documents, Part::kTest));
-  ASSIGN_OR_RETURN(const auto calibration,
-                   MakeWindows(calibration_text, *tokenizer,
-                               {.window = args.window, .count = args.calibration, .seed = args.seed}));
-  ASSIGN_OR_RETURN(const auto test,
-                   MakeWindows(test_text, *tokenizer, {.window = args.window, .count = args.windows}));
-  ASSIGN_OR_RETURN(TypeBank bank, TypeBank::Make(model, args.method, TypesIn(table), calibration));
+  ASSIGN_OR_RETURN(const auto test, MakeWindows(test_text, *opened->tokenizer,
+                                                {.window = args.window, .count = args.windows}));
   ASSIGN_OR_RETURN(const TempDir dir, TempDir::Create("dilemma-additivity"));
   ASSIGN_OR_RETURN(const TypeMix wide, TypeMix::Parse("f16"));
   const std::vector<TypeMix> wides(model.units.size(), wide);
   RETURN_IF_ERROR(WriteWhole(model, wides, dir.path() / "teacher.gguf").status());
   GgufModelOptions options;
   options.context = args.window;
-  options.threads = args.threads;
+  options.threads = args.table.threads;
   ASSIGN_OR_RETURN(const auto teacher, LoadGgufModel(dir.path() / "teacher.gguf", options));
-  const Scene scene = {model, table, bank, *teacher, test, dir.path(), args.threads};
+  const Scene scene = {model, table, bank, *teacher, test, dir.path(), args.table.threads};
   int64_t weights = 0;
   for (const Unit& unit : model.units)
     for (const TensorInfo& tensor : unit.tensors) weights += tensor.elements();
   WeightDifference difference(model, bank);
   std::mt19937 random(args.seed);
-  std::printf("%s weights, KL on %zu windows of %d tokens of the test part\n", args.method.c_str(),
+  std::printf("%s weights, KL on %zu windows of %d tokens of the test part\n", args.table.method.c_str(),
               test.size(), args.window);
   Json all = Json::array();
   for (const double bits : args.bits) {
@@ -203,7 +196,7 @@ absl::Status Run(const Arguments& args) {
     }
     std::fprintf(stderr, "\r");
     all.push_back(Report(bits, plans));
-    if (!args.out.empty()) RETURN_IF_ERROR(WriteJson(args.out, all));
+    if (!args.table.out.empty()) RETURN_IF_ERROR(WriteJson(args.table.out, all));
   }
   return absl::OkStatus();
 }
@@ -214,20 +207,13 @@ absl::Status Run(const Arguments& args) {
 int main(int argc, char** argv) {
   dilemma::Arguments args;
   CLI::App app("Additive estimates of loss against the true KL of random plans");
-  app.add_option("--model", args.model);
-  app.add_option("--quality", args.quality, "a measured table")->required();
-  app.add_option("--text", args.text, "a SQuAD file")->required();
-  app.add_option("--method", args.method)->check(CLI::IsMember({"plain", "importance"}));
+  dilemma::AddTableOptions(app, args.table);
   app.add_option("--bits", args.bits, "a weight, embedding and head included")->delimiter(',');
   app.add_option("--plans", args.plans)->check(CLI::Range(2, 1000));
   app.add_option("--windows", args.windows, "of test text")->check(CLI::Range(1, 1000));
   app.add_option("--window", args.window)->check(CLI::Range(16, 4096));
-  app.add_option("--calibration", args.calibration, "windows for the importance of inputs")
-      ->check(CLI::Range(4, 4096));
   app.add_option("--together", args.together, "plans that are in memory at once")->check(CLI::Range(1, 100));
-  app.add_option("--threads", args.threads, "0: all cores");
   app.add_option("--seed", args.seed);
-  app.add_option("--out", args.out, "every plan's figures (JSON)");
   CLI11_PARSE(app, argc, argv);
   const absl::Status status = dilemma::Run(args);
   if (!status.ok()) std::fprintf(stderr, "error: %s\n", std::string(dilemma::Message(status)).c_str());

@@ -46,6 +46,7 @@ struct Arguments {
   std::vector<std::string> parts = {"bits", "same", "both"};
   std::vector<uint32_t> seeds = {1};
   int64_t calibration = 32, test = 20;
+  int probe_windows = SensitivityOptions().probe_windows;
   int threads = 0;
   bool without_peers = false;
 };
@@ -127,20 +128,25 @@ class Bench {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<QualityTable> Sensitivity(uint32_t seed, std::span<const TokenWindow> windows) {
+  absl::StatusOr<QualityTable> TableFor(uint32_t seed, std::span<const TokenWindow> windows) {
     const fs::path path = dir_ / fmt::format("quality-{}.json", seed);
     if (fs::exists(path)) return ReadQuality(path);
     const Stopwatch watch;
-    ASSIGN_OR_RETURN(QualityTable table,
-                     MeasureSensitivity(
-                         model_, windows, {.threads = args_.threads, .work_file = path.string() + ".part"},
-                         [](const SensitivityEvent& event) {
-                           std::fprintf(stderr, "\r%d/%d %s   ", event.done, event.total, event.unit.c_str());
-                           return true;
-                         }));
-    RETURN_IF_ERROR(WriteJson(path, QualityToJson(table)));
+    ASSIGN_OR_RETURN(const Sensitivity found, MeasureSensitivity(model_, windows,
+                                                                 {.threads = args_.threads,
+                                                                  .probe_windows = args_.probe_windows,
+                                                                  .work_file = path.string() + ".part"},
+                                                                 [](const SensitivityEvent& event) {
+                                                                   std::fprintf(stderr, "\r%d/%d %s   ",
+                                                                                event.done, event.total,
+                                                                                event.unit.c_str());
+                                                                   return true;
+                                                                 }));
+    Json json = QualityToJson(found.table);
+    json["importance"] = ImportanceToJson(found.importance);
+    RETURN_IF_ERROR(WriteJson(path, json));
     Say(fmt::format("\nsensitivity in {:.0f} s", watch.Seconds()));
-    return table;
+    return found.table;
   }
 
   absl::Status Make(const Row& row, const std::string& part, uint32_t seed, std::span<const TypeMix> types,
@@ -149,7 +155,7 @@ class Bench {
     const fs::path path = dir_ / fmt::format("{}-{}-{}.gguf", row.name, part, seed);
     if (!fs::exists(path)) {
       const Stopwatch watch;
-      DistillOptions options = {.threads = args_.threads, .work_dir = {}};
+      DistillOptions options = {.threads = args_.threads, .work_dir = dir_ / "units"};
       if (part == "bits" || part == "scales") options.method = DistillMethod::kImportance;
       RETURN_IF_ERROR(Distill(model_, types, windows, options, path, [](const DistillEvent& event) {
                         std::fprintf(stderr, "\r%d/%d %s: %s        ", event.done, event.total,
@@ -178,7 +184,7 @@ class Bench {
       for (const Row& row : rows_) {
         std::vector<TypeMix> types = types_[row.name];
         if (part == "bits" || part == "both") {
-          ASSIGN_OR_RETURN(const QualityTable table, Sensitivity(seed, windows));
+          ASSIGN_OR_RETURN(const QualityTable table, TableFor(seed, windows));
           ASSIGN_OR_RETURN(ChosenTypes chosen, ChooseTypes(model_, table, row.bytes));
           types = std::move(chosen.types);
           Say(fmt::format("{}: chosen {} bytes, loss {:.4f}, ends {}", row.name, chosen.file_bytes,
@@ -254,6 +260,7 @@ int main(int argc, char** argv) {
       ->delimiter(',');
   app.add_option("--seeds", args.seeds, "of the calibration text")->delimiter(',');
   app.add_option("--calibration", args.calibration, "windows of 512 tokens");
+  app.add_option("--probe-windows", args.probe_windows, "of them for sensitivity's KL");
   app.add_option("--test", args.test, "windows of 512 tokens");
   app.add_option("--work", args.work, "folder where everything made is kept and used again");
   app.add_option("--threads", args.threads);

@@ -1,27 +1,27 @@
 // Answers against size: the gold answers' negative log-likelihood ("loss") and F1 on SQuAD for the teacher
-// and for choices of types at a series of sizes, each the best that the quality table knows within that share
-// of the model in 32-bit floats (embedding and head apart, both counted, unless their types are the same in a
-// tied model).
-//   squad_bench --quality quality.json --data dev-v1.1.json [--ratios 12.75,14,16,18,20,25] [--questions 200]
-//               [--method plain,importance] [--shots 0] [--out curve.json]
-// Questions are of the data's test part.
+// and for choices of types at a series of file sizes, each the best that the quality table knows (`distill
+// --max-file`), everything in the file counted, against the model's weights in 32-bit floats.
+//   squad_bench --quality quality.json --text dev-v1.1.json [--ratios 12.75,14,16,18,20,25] [--questions 200]
+//               [--method plain,importance] [--distil] [--shots 0] [--out curve.json]
+// Questions are of the data's test part. --distil: also the same types distilled, on its calibration part.
 #include <cstdio>
 
-#include "CLI/CLI.hpp"
 #include "bench/type_bank.h"
 #include "budget/size_budget.h"
-#include "engine/tokenizer.h"
+#include "distill/choose_types.h"
+#include "distill/distill.h"
 #include "evaluation/gguf_model.h"
 #include "evaluation/squad.h"
+#include "evaluation/text.h"
 
 namespace dilemma {
 namespace {
 
 struct Arguments {
-  std::string model = (CacheDir() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf").string();
-  std::string quality, data, method = "importance", out;
+  TableOptions table;
   std::vector<double> ratios = {12.75, 14, 16, 18, 20, 25};
-  int calibration = 32, window = 512, threads = 0;
+  bool distil = false;
+  int calibration = 32, window = 512;
   SquadOptions squad{.limit = 200};
 };
 
@@ -60,46 +60,58 @@ Json Print(const std::string& name, double ratio, int64_t bytes, const std::vect
           {"f1_change", {change.f1.mean, change.f1.low, change.f1.high}}};
 }
 
+// The same types, distilled on the calibration part of the text.
+absl::StatusOr<ShardInfo> Distilled(const TableScene& scene, const Arguments& args,
+                                    const std::vector<TypeMix>& types, const std::filesystem::path& path) {
+  ASSIGN_OR_RETURN(const auto documents, ReadDocuments(args.table.text));
+  ASSIGN_OR_RETURN(const auto text, SelectPart(documents, Part::kCalibration));
+  ASSIGN_OR_RETURN(
+      const auto windows,
+      MakeWindows(text, *scene.tokenizer, {.window = args.window, .count = args.calibration, .seed = 1}));
+  const DistillOptions options = {.threads = args.table.threads, .work_dir = {}};
+  return Distill(scene.model, types, windows, options, path, [](const DistillEvent& event) {
+    std::fprintf(stderr, "\rdistilling: %d of %d  ", event.done, event.total);
+    return true;
+  });
+}
+
 absl::Status Run(const Arguments& args) {
-  ASSIGN_OR_RETURN(const ModelInfo model, ReadModel(args.model));
-  ASSIGN_OR_RETURN(const QualityTable table, ReadQuality(args.quality));
-  if (table.units.size() != model.units.size())
-    return InvalidArgument("the quality table is another model's");
-  ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Load(args.model));
-  ASSIGN_OR_RETURN(const auto documents, ReadDocuments(args.data));
-  ASSIGN_OR_RETURN(const auto calibration_text, SelectPart(documents, Part::kCalibration));
-  ASSIGN_OR_RETURN(const auto calibration,
-                   MakeWindows(calibration_text, *tokenizer,
-                               {.window = args.window, .count = args.calibration, .seed = 1}));
-  ASSIGN_OR_RETURN(std::vector<SquadArticle> articles, ReadSquad(args.data));
+  ASSIGN_OR_RETURN(const auto scene, TableScene::Open(args.table));
+  const ModelInfo& model = scene->model;
+  ASSIGN_OR_RETURN(std::vector<SquadArticle> articles, ReadSquad(args.table.text));
   ASSIGN_OR_RETURN(articles, SelectPart(std::move(articles), Part::kTest));
-  ASSIGN_OR_RETURN(const auto tasks, MakeSquadTasks(articles, *tokenizer, args.squad));
-  ASSIGN_OR_RETURN(TypeBank bank, TypeBank::Make(model, args.method, TypesIn(table), calibration));
+  ASSIGN_OR_RETURN(const auto tasks, MakeSquadTasks(articles, *scene->tokenizer, args.squad));
   ASSIGN_OR_RETURN(const TempDir dir, TempDir::Create("dilemma-squad"));
   const auto path = dir.path() / "model.gguf";
   ASSIGN_OR_RETURN(const TypeMix wide, TypeMix::Parse("f16"));
   RETURN_IF_ERROR(WriteWhole(model, std::vector<TypeMix>(model.units.size(), wide), path).status());
-  ASSIGN_OR_RETURN(const auto teacher, Answer(path, "teacher", *tokenizer, tasks, args.threads));
+  const auto answer = [&](const std::string& name) {
+    return Answer(path, name, *scene->tokenizer, tasks, args.table.threads);
+  };
+  ASSIGN_OR_RETURN(const auto teacher, answer("teacher"));
   const int64_t fp32 = Fp32Bytes(model);
   std::printf("%zu questions, %d-shot, %s weights; shares are of %.1f M bytes\n", teacher.size(),
-              args.squad.shots, args.method.c_str(), static_cast<double>(fp32) / 1e6);
+              args.squad.shots, args.table.method.c_str(), static_cast<double>(fp32) / 1e6);
   Json all = Json::array();
   all.push_back(Print("teacher", 50, fp32 / 2, teacher, teacher));
+  const auto report = [&](const std::string& name, const ShardInfo& file) -> absl::Status {
+    ASSIGN_OR_RETURN(const auto answers, answer(name));
+    all.push_back(Print(name, 100 * static_cast<double>(file.bytes) / static_cast<double>(fp32), file.bytes,
+                        teacher, answers));
+    return args.table.out.empty() ? absl::OkStatus() : WriteJson(args.table.out, all);
+  };
   for (const double ratio : args.ratios) {
-    const auto best = LeastLossWithin(table, static_cast<int64_t>(ratio / 100 * static_cast<double>(fp32)));
+    const auto best =
+        ChooseTypes(model, scene->table, static_cast<int64_t>(ratio / 100 * static_cast<double>(fp32)));
     if (!best.ok()) {
       std::printf("%.2f %%: %s\n", ratio, std::string(Message(best.status())).c_str());
       continue;
     }
-    std::vector<TypeMix> types;
-    for (size_t u = 0; u < table.units.size(); ++u)
-      types.push_back(table.units[u].choices[static_cast<size_t>(best->choices[u])].mix);
-    ASSIGN_OR_RETURN(const ShardInfo file, bank.Write(types, path));
-    const std::string name = fmt::format("{:g} %", ratio);
-    ASSIGN_OR_RETURN(const auto answers, Answer(path, name, *tokenizer, tasks, args.threads));
-    all.push_back(Print(name, 100 * static_cast<double>(file.bytes) / static_cast<double>(fp32), file.bytes,
-                        teacher, answers));
-    if (!args.out.empty()) RETURN_IF_ERROR(WriteJson(args.out, all));
+    ASSIGN_OR_RETURN(ShardInfo file, scene->bank->Write(best->types, model.tied_head, path));
+    RETURN_IF_ERROR(report(fmt::format("{:g} %", ratio), file));
+    if (!args.distil) continue;
+    ASSIGN_OR_RETURN(file, Distilled(*scene, args, best->types, path));
+    RETURN_IF_ERROR(report(fmt::format("{:g} % dist", ratio), file));
   }
   return absl::OkStatus();
 }
@@ -110,17 +122,12 @@ absl::Status Run(const Arguments& args) {
 int main(int argc, char** argv) {
   dilemma::Arguments args;
   CLI::App app("Loss and F1 of SQuAD answers against the size of the model");
-  app.add_option("--model", args.model);
-  app.add_option("--quality", args.quality, "a quality table")->required();
-  app.add_option("--data", args.data, "a SQuAD v1.1 file")->required();
-  app.add_option("--method", args.method)->check(CLI::IsMember({"plain", "importance"}));
+  dilemma::AddTableOptions(app, args.table);
   app.add_option("--ratios", args.ratios, "per cent of the model in 32-bit floats")->delimiter(',');
   app.add_option("--questions", args.squad.limit, "about so many; 0: all");
   app.add_option("--shots", args.squad.shots)->check(CLI::Range(0, 1));
-  app.add_option("--calibration", args.calibration, "windows for the importance of inputs")
-      ->check(CLI::Range(4, 4096));
-  app.add_option("--threads", args.threads, "0: all cores");
-  app.add_option("--out", args.out, "figures (JSON)");
+  app.add_flag("--distil", args.distil, "also the same types, distilled");
+  app.add_option("--calibration", args.calibration, "windows to distil on")->check(CLI::Range(4, 4096));
   CLI11_PARSE(app, argc, argv);
   const absl::Status status = dilemma::Run(args);
   if (!status.ok()) std::fprintf(stderr, "error: %s\n", std::string(dilemma::Message(status)).c_str());

@@ -1,101 +1,106 @@
-// Real quantized bytes of every matrix of a model at every type, made once, from which any choice of types is
-// put together: benchmarks make many.
+// Models at any choice of types, put together from matrices that are made once for each type, and what the
+// benchmarks that do so share: their options and what these open.
 #pragma once
 
 #include <cstdio>
 #include <map>
-#include <set>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "CLI/CLI.hpp"
 #include "base/file.h"
 #include "base/status.h"
-#include "distill/distill.h"
-#include "evaluation/text.h"
-#include "model/gguf_file.h"
+#include "engine/tokenizer.h"
 #include "model/gguf_reader.h"
 #include "quality/quality.h"
+#include "quantizer/importance.h"
 #include "quantizer/shard_writer.h"
-#include "quantizer/tensor_codec.h"
 
 namespace dilemma {
 
 class TypeBank {
  public:
-  // method: "plain" (ggml's own quantization, made when asked for) or "importance" (Distill's kImportance
-  // with all units at one type, for each type in `types`).
-  static absl::StatusOr<TypeBank> Make(const ModelInfo& model, const std::string& method,
-                                       const std::set<std::string>& types,
-                                       const std::vector<TokenWindow>& windows) {
-    TypeBank bank(model);
-    if (method == "plain") return bank;
-    ASSIGN_OR_RETURN(const TempDir dir, TempDir::Create("dilemma-bank"));
-    for (const std::string& name : types) {
-      ASSIGN_OR_RETURN(const TypeMix mix, TypeMix::Parse(name));
-      const std::vector<TypeMix> mixes(model.units.size(), mix);
-      DistillOptions options;
-      options.method = DistillMethod::kImportance;
-      const auto path = dir.path() / (name + ".gguf");
-      RETURN_IF_ERROR(Distill(model, mixes, windows, options, path, [&](const DistillEvent& event) {
-                        std::fprintf(stderr, "\r%s: %d/%d   ", name.c_str(), event.done, event.total);
-                        return true;
-                      }).status());
-      RETURN_IF_ERROR(bank.TakeFrom(path, mix.base));
+  // Matrices are rounded by `importance`, or as ggml does where it is empty. `model` must outlive the bank.
+  TypeBank(const ModelInfo& model, Importance importance) : model_(&model) {
+    if (model.tied_head && !importance.empty()) {
+      // One matrix for both ends: its rows are looked up, where every column counts alike, and multiplied
+      // with the head's inputs.
+      Importance shared = importance;
+      std::vector<float>& columns = shared["token_embd.weight"];
+      columns = importance["output.weight"];
+      float sum = 0;
+      for (const float value : columns) sum += value;
+      for (float& value : columns) value += sum / static_cast<float>(columns.size());
+      make_tied_ = QuantizeByImportance(model, std::move(shared));
     }
-    std::fprintf(stderr, "\n");
-    return bank;
+    make_ = QuantizeByImportance(model, std::move(importance));
+    if (!make_) make_ = QuantizeByImportance(model, {{"", {1.0F}}});  // knows no tensor: ggml's
+    if (!make_tied_) make_tied_ = make_;
   }
 
-  absl::StatusOr<std::string> Bytes(const TensorInfo& tensor, TensorType type) {
-    // A tied head is the embedding's matrix; where the two have different types each is made from it.
+  // Of a tensor in a model whose ends share one matrix (`tied`) or have one each.
+  absl::StatusOr<std::string> Bytes(const TensorInfo& tensor, TensorType type, bool tied) {
+    auto& known = tied && tensor.name == "token_embd.weight" ? tied_bytes_ : bytes_;
     const auto key = std::make_pair(tensor.name, type.ggml);
-    if (const auto found = bytes_.find(key); found != bytes_.end()) return found->second;
-    if (tensor.name == "output.weight") {
-      if (const auto found = bytes_.find({"token_embd.weight", type.ggml}); found != bytes_.end())
-        return found->second;
-    }
-    ASSIGN_OR_RETURN(std::string source, ReadTensorBytes(model_->path, tensor));
-    if (type != tensor.type) {
-      ASSIGN_OR_RETURN(source,
-                       Quantize(Dequantize(source, tensor.type, tensor.shape[0]), type, tensor.shape[0]));
-    }
-    return bytes_[key] = std::move(source);
+    if (const auto found = known.find(key); found != known.end()) return found->second;
+    ASSIGN_OR_RETURN(std::string made, (&known == &tied_bytes_ ? make_tied_ : make_)(tensor, type));
+    return known[key] = std::move(made);
   }
 
-  absl::StatusOr<ShardInfo> Write(const std::vector<TypeMix>& types, const std::filesystem::path& path) {
-    const bool tied = model_->tied_head && types.front().For("token_embd") == types.back().For("output");
+  absl::StatusOr<ShardInfo> Write(const std::vector<TypeMix>& types, bool tied,
+                                  const std::filesystem::path& path) {
     return WriteWholeFrom(
-        *model_, types, [this](const TensorInfo& tensor, TensorType type) { return Bytes(tensor, type); },
+        *model_, types, [&](const TensorInfo& tensor, TensorType type) { return Bytes(tensor, type, tied); },
         tied, path);
   }
 
  private:
-  explicit TypeBank(const ModelInfo& model) : model_(&model) {}
-
-  absl::Status TakeFrom(const std::filesystem::path& path, TensorType type) {
-    ASSIGN_OR_RETURN(const GgufFile file, GgufFile::Open(path));
-    for (const TensorInfo& tensor : file.tensors()) {
-      if (tensor.type != type || tensor.rows() < 2) continue;
-      ASSIGN_OR_RETURN(bytes_[std::make_pair(tensor.name, type.ggml)],
-                       ReadTensorBytes(path.string(), tensor));
-    }
-    return absl::OkStatus();
-  }
-
   const ModelInfo* model_;
-  std::map<std::pair<std::string, int>, std::string> bytes_;
+  TensorBytes make_, make_tied_;
+  std::map<std::pair<std::string, int>, std::string> bytes_, tied_bytes_;
 };
 
-// Every single type in a table's mixes.
-inline std::set<std::string> TypesIn(const QualityTable& table) {
-  std::set<std::string> types;
-  for (const UnitQuality& unit : table.units) {
-    for (const Choice& choice : unit.choices) {
-      types.insert(Name(choice.mix.base));
-      for (const auto& [role, type] : choice.mix.exceptions) types.insert(Name(type));
-    }
-  }
-  return types;
+struct TableOptions {
+  std::string model = (CacheDir() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf").string();
+  std::string quality, text, method = "importance", out;
+  int threads = 0;
+};
+
+inline void AddTableOptions(CLI::App& app, TableOptions& options) {
+  app.add_option("--model", options.model);
+  app.add_option("--quality", options.quality, "a quality file, measured on the text's calibration part")
+      ->required();
+  app.add_option("--text", options.text, "a SQuAD file; measured on its test part")->required();
+  app.add_option("--method", options.method, "how weights are rounded")
+      ->check(CLI::IsMember({"plain", "importance"}))
+      ->capture_default_str();
+  app.add_option("--threads", options.threads, "0: all cores");
+  app.add_option("--out", options.out, "figures (JSON)");
 }
+
+// What the options name. Stays where it is: the bank points into it.
+struct TableScene {
+  ModelInfo model;
+  QualityTable table;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<TypeBank> bank;
+
+  static absl::StatusOr<std::unique_ptr<TableScene>> Open(const TableOptions& options) {
+    auto scene = std::make_unique<TableScene>();
+    ASSIGN_OR_RETURN(scene->model, ReadModel(options.model));
+    ASSIGN_OR_RETURN(scene->table, ReadQuality(options.quality));
+    if (scene->table.units.size() != scene->model.units.size())
+      return InvalidArgument("the quality table is another model's");
+    ASSIGN_OR_RETURN(scene->tokenizer, Tokenizer::Load(options.model));
+    Importance importance;
+    if (options.method == "importance") {
+      ASSIGN_OR_RETURN(importance, ReadImportance(options.quality));
+      if (importance.empty()) return InvalidArgument("'{}' has no importance of inputs", options.quality);
+    }
+    scene->bank = std::make_unique<TypeBank>(scene->model, std::move(importance));
+    return scene;
+  }
+};
 
 }  // namespace dilemma

@@ -131,9 +131,48 @@ TEST_F(DistillCommand, AQuantizedPlanHasDistilledShards) {
     const std::string shard = Slurp(fs::path(At(name)) / (plan.stages[1].shard + ".gguf"));
     EXPECT_NE(shard.find(down[name]), std::string::npos) << name;
   }
+  // Quantized again without distillation, nothing of the distilled shards is left in the plan.
+  const auto again = Dilemma(fmt::format("quantize '{}' --shards '{}' --whole '{}'", At("plan.json"),
+                                         At("distilled"), At("again.gguf")));
+  ASSERT_EQ(again.code, 0) << again.err;
+  const Plan plain = *ReadPlan(At("plan.json"));
+  EXPECT_EQ(BytesOf(At("again.gguf"), "blk.11.ffn_down.weight"), down["plain"]);
+  EXPECT_TRUE(fs::exists(fs::path(At("plain")) / (plain.stages[1].shard + ".gguf")));
   EXPECT_NE(down["plain"], down["importance"]);
   EXPECT_NE(down["importance"], down["distilled"]);
   EXPECT_NE(down["plain"], down["distilled"]);
+}
+
+TEST_F(DistillCommand, QuantizeRoundsByTheImportanceInAQualityFile) {
+  const ModelInfo model = *ReadModel(SmolModel());
+  const std::string name = "blk.11.ffn_down.weight";
+  std::string columns;
+  for (int i = 0; i < 1536; ++i) columns += fmt::format("{}{}", i == 0 ? "" : " ", i % 32 == 0 ? 100 : 1);
+  const auto write = [&](const std::string& list) {
+    Text("quality.json", R"({"format": "dilemma-quality", "version": 1, "importance": [)" + list + "]}");
+  };
+  ASSERT_TRUE(WriteJson(At("plan.json"), PlanToJson(PlanWithOneSmallLayer(model))).ok());
+  const auto quantize = [&](const std::string& more) {
+    return Dilemma(fmt::format("quantize '{}' --shards '{}' --whole '{}' {}", At("plan.json"), At("shards"),
+                               At("whole.gguf"), more));
+  };
+  const std::string by_importance = fmt::format("--importance '{}'", At("quality.json"));
+  write(fmt::format(R"({{"tensor": "{}", "columns": "{}"}})", name, columns));
+  const auto result = quantize(by_importance);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("quality.json"));
+  const std::string weighted = BytesOf(At("whole.gguf"), name);
+  const std::string shard =
+      Slurp(fs::path(At("shards")) / (ReadPlan(At("plan.json"))->stages[1].shard + ".gguf"));
+  EXPECT_NE(shard.find(weighted), std::string::npos);
+  EXPECT_EQ(quantize("").code, 0);
+  EXPECT_NE(BytesOf(At("whole.gguf"), name), weighted);
+  for (const std::string& bad :
+       {fmt::format(R"({{"tensor": "{}", "columns": "1 2"}})", name), std::string()}) {
+    write(bad);
+    EXPECT_EQ(quantize(by_importance).code, 2) << bad;
+    EXPECT_FALSE(fs::exists(fs::path(At("shards")) / "distill.work"));
+  }
 }
 
 TEST_F(DistillCommand, DistillNeedsText) {

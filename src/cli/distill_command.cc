@@ -63,7 +63,7 @@ absl::Status Run(const Program& program, Options options) {
   ASSIGN_OR_RETURN(
       const ShardInfo file,
       Distill(model, types, windows, options.distill, options.output, [&](const DistillEvent& event) {
-        const double fraction = static_cast<double>(event.done) / event.total;
+        const double fraction = (event.done + event.part) / event.total;
         line.Update(fraction, event.unit + left(fraction));
         return !Interrupted();
       }));

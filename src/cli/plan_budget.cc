@@ -11,6 +11,7 @@
 #include "cli/plan_problem.h"
 #include "cli/steps.h"
 #include "planner/validate.h"
+#include "quantizer/shard_writer.h"
 
 namespace dilemma::cli {
 namespace {
@@ -157,12 +158,20 @@ void AddBudgetOptions(CLI::App* command, BudgetOptions& options) {
       ->capture_default_str();
 }
 
-absl::StatusOr<std::unique_ptr<PlanMeter>> MakeMeter(const BudgetOptions& options, const ModelInfo& model) {
+absl::StatusOr<std::unique_ptr<PlanMeter>> MakeMeter(const BudgetOptions& options, const ModelInfo& model,
+                                                     Importance importance) {
   if (options.check_text.empty()) return nullptr;
   ASSIGN_OR_RETURN(const auto documents, ReadPart(options.check_text, options.check_part));
   ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Load(model.path));
   ASSIGN_OR_RETURN(auto windows, MakeWindows(documents, *tokenizer, options.windows));
-  return PlanMeter::Create(model, std::move(windows), {});
+  PlanMeterOptions meter;
+  if (TensorBytes bytes = QuantizeByImportance(model, std::move(importance))) {
+    meter.write = [model, bytes = std::move(bytes)](std::span<const TypeMix> types,
+                                                    const std::filesystem::path& path) {
+      return WriteWholeFrom(model, types, bytes, /*tied=*/false, path).status();
+    };
+  }
+  return PlanMeter::Create(model, std::move(windows), meter);
 }
 
 absl::Status ApplyBudget(const BudgetOptions& options, const ModelInfo& model, const QualityTable& quality,

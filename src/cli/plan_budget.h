@@ -10,6 +10,7 @@
 #include "plan/plan.h"
 #include "planner/build_problem.h"
 #include "planner/solver.h"
+#include "quantizer/importance.h"
 #include "study/plan_inputs.h"
 
 namespace dilemma::cli {
@@ -28,8 +29,10 @@ struct BudgetOptions {
 };
 void AddBudgetOptions(CLI::App* command, BudgetOptions& options);
 
-// Reads the text and writes the teacher; null where there is no --check-text.
-absl::StatusOr<std::unique_ptr<PlanMeter>> MakeMeter(const BudgetOptions& options, const ModelInfo& model);
+// Reads the text and writes the teacher; null where there is no --check-text. Students are rounded by
+// `importance`, as `quantize` will.
+absl::StatusOr<std::unique_ptr<PlanMeter>> MakeMeter(const BudgetOptions& options, const ModelInfo& model,
+                                                     Importance importance);
 
 // The limits on loss and size. `meter` may be null; --max-loss-increase asks it for the teacher's loss.
 absl::Status ApplyBudget(const BudgetOptions& options, const ModelInfo& model, const QualityTable& quality,

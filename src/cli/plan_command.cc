@@ -37,6 +37,12 @@ struct Options {
   Workload workload;
 };
 
+// By which weights are rounded when the plan is measured.
+absl::StatusOr<Importance> ImportanceOf(const Options& options) {
+  if (options.quality.empty()) return Importance();
+  return ReadImportance(options.quality);
+}
+
 // `meter` is made where text is given to check plans on.
 absl::StatusOr<PlanInputs> ReadInputs(const Options& options, const std::string& sha256,
                                       std::unique_ptr<PlanMeter>& meter) {
@@ -47,7 +53,8 @@ absl::StatusOr<PlanInputs> ReadInputs(const Options& options, const std::string&
   ASSIGN_OR_RETURN(in.profile, ReadProfile(options.profile));
   ASSIGN_OR_RETURN(in.quality, LoadOrComputeQuality(options.quality, in.model, sha256, options.types));
   if (meter == nullptr) {
-    ASSIGN_OR_RETURN(meter, MakeMeter(options.budget, in.model));
+    ASSIGN_OR_RETURN(Importance importance, ImportanceOf(options));
+    ASSIGN_OR_RETURN(meter, MakeMeter(options.budget, in.model, std::move(importance)));
   }
   RETURN_IF_ERROR(ApplyBudget(options.budget, in.model, in.quality, meter.get(), in.limits));
   in.limits.one_block_per_server = !options.many_blocks;
@@ -177,6 +184,12 @@ absl::Status Run(const Program& program, const Options& options) {
     if (curve.has_value()) text += RenderFrontier(*curve);
     text += fmt::format("\nwritten to {}", options.out);
     if (curve.has_value()) text += fmt::format("; the curve to {}, for any browser", options.page);
+    ASSIGN_OR_RETURN(const Importance importance, ImportanceOf(options));
+    if (!importance.empty()) {
+      text += fmt::format(
+          "\nits losses hold for weights rounded by importance: dilemma quantize {} --importance {}",
+          options.out, options.quality);
+    }
     Print(text + "\n");
   }
   return Interrupted() ? InterruptedStatus() : absl::OkStatus();

@@ -9,13 +9,14 @@
 #include "cli/time_left.h"
 #include "distill/distill.h"
 #include "model/gguf_reader.h"
+#include "quantizer/importance.h"
 #include "quantizer/shard_writer.h"
 
 namespace dilemma::cli {
 namespace {
 
 struct Options {
-  std::string plan, model, shards, whole;
+  std::string plan, model, shards, whole, importance;
   bool distill = false;
   CalibrationOptions calibration;
 };
@@ -36,12 +37,36 @@ absl::StatusOr<ModelInfo> MakeWithText(const ModelInfo& model, const Plan& plan,
   ProgressLine line(options.distill ? "distilling" : "weighing importance");
   TimeLeft left;
   const auto progress = [&](const DistillEvent& event) {
-    const double fraction = static_cast<double>(event.done) / event.total;
+    const double fraction = (event.done + event.part) / event.total;
     line.Update(fraction, event.unit + left(fraction));
     return !Interrupted();
   };
   const std::filesystem::path path = dir / "model.gguf";
   RETURN_IF_ERROR(Distill(model, TypesOf(plan), windows, distill, path, progress).status());
+  return ReadModel(path);
+}
+
+// The same, by the importance of inputs in a quality file.
+absl::StatusOr<ModelInfo> MakeByImportance(const ModelInfo& model, const Plan& plan, const Options& options,
+                                           const std::filesystem::path& dir) {
+  ASSIGN_OR_RETURN(Importance importance, ReadImportance(options.importance));
+  if (importance.empty()) {
+    return InvalidArgument(
+        "'{}' has no importance of inputs: measure it anew with `dilemma sensitivity --loss measured`",
+        options.importance);
+  }
+  std::error_code error;
+  std::filesystem::create_directories(dir, error);
+  if (error) return FailedPrecondition("cannot make the folder '{}': {}", dir.string(), error.message());
+  ProgressLine line("rounding by importance");
+  const std::filesystem::path path = dir / "model.gguf";
+  RETURN_IF_ERROR(WriteWholeFrom(model, TypesOf(plan), QuantizeByImportance(model, std::move(importance)),
+                                 /*tied=*/false, path,
+                                 [&](int done, int total) {
+                                   line.Update(static_cast<double>(done) / total, "");
+                                   return !Interrupted();
+                                 })
+                      .status());
   return ReadModel(path);
 }
 
@@ -59,6 +84,16 @@ absl::Status WriteAll(const ModelInfo& model, Plan& plan, const Options& options
       .status();
 }
 
+// How the weights were made, for people.
+std::string HowMade(const Options& options) {
+  if (options.distill) return fmt::format("distilled on {}", options.calibration.text);
+  if (!options.calibration.text.empty())
+    return fmt::format("rounded by the importance of inputs on {}", options.calibration.text);
+  if (!options.importance.empty())
+    return fmt::format("rounded by the importance of inputs in {}", options.importance);
+  return "rounded plainly (--importance takes what `dilemma sensitivity` measured)";
+}
+
 absl::Status Run(const Program& program, const Options& options) {
   ASSIGN_OR_RETURN(Plan plan, ReadPlan(options.plan));
   const std::string source = options.model.empty() ? plan.model_path : options.model;
@@ -74,15 +109,20 @@ absl::Status Run(const Program& program, const Options& options) {
   }
   if (options.distill && options.calibration.text.empty())
     return InvalidArgument("--distill needs --calib: a text file or a SQuAD file");
-  if (options.calibration.text.empty()) {
+  if (!options.importance.empty() && !options.calibration.text.empty())
+    return InvalidArgument("--importance and --calib both say how important inputs are: give one");
+  for (PlanStage& stage : plan.stages) stage.shard.clear();  // those that are there may be of other weights
+  if (options.calibration.text.empty() && options.importance.empty()) {
     RETURN_IF_ERROR(WriteAll(model, plan, options));
   } else {
     const std::filesystem::path work = std::filesystem::path(options.shards) / "distill.work";
-    ASSIGN_OR_RETURN(const ModelInfo made, MakeWithText(model, plan, options, work));
-    for (PlanStage& stage : plan.stages) stage.shard.clear();  // those that are there may be of other weights
-    RETURN_IF_ERROR(WriteAll(made, plan, options));
+    absl::StatusOr<ModelInfo> made = options.importance.empty()
+                                         ? MakeWithText(model, plan, options, work)
+                                         : MakeByImportance(model, plan, options, work);
+    if (made.ok()) RETURN_IF_ERROR(WriteAll(*made, plan, options));
     std::error_code ignored;
-    std::filesystem::remove_all(work, ignored);
+    if (made.ok() || !options.importance.empty()) std::filesystem::remove_all(work, ignored);
+    RETURN_IF_ERROR(made.status());
   }
   if (program.json) {
     PrintJson(PlanToJson(plan)["stages"]);
@@ -93,8 +133,8 @@ absl::Status Run(const Program& program, const Options& options) {
     table.Add({stage.server, UnitRange(model, stage.first_unit, stage.last_unit), TypeSummary(stage.types),
                FormatBytes(stage.shard_bytes), stage.shard.substr(0, 12) + ".gguf"});
   }
-  Print(table.ToString() +
-        fmt::format("\nshards are in {}; their hashes are in {}\n", options.shards, options.plan));
+  Print(table.ToString() + fmt::format("\nweights are {}\nshards are in {}; their hashes are in {}\n",
+                                       HowMade(options), options.shards, options.plan));
   return absl::OkStatus();
 }
 
@@ -114,6 +154,9 @@ void AddQuantize(Program& program) {
                       "Also write the whole model at the plan's types as one GGUF file");
   command->add_flag("--distill", options->distill,
                     "Distil every layer against the model's own outputs on the calibration text");
+  command->add_option(
+      "--importance", options->importance,
+      "Quality file (of `dilemma sensitivity`) by whose importance of inputs weights are rounded");
   AddCalibration(command, options->calibration)
       ->description(
           "Calibration text: a text file, a folder of them, or a SQuAD file. Without --distill, only the "

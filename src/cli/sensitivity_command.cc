@@ -18,7 +18,7 @@ struct Options {
   SensitivityOptions measured;
 };
 
-absl::StatusOr<QualityTable> Measure(const ModelInfo& model, const Options& options) {
+absl::StatusOr<Sensitivity> Measure(const ModelInfo& model, const Options& options) {
   if (options.calibration.text.empty())
     return InvalidArgument("--calib is needed for --loss measured: a text file or a SQuAD file");
   ASSIGN_OR_RETURN(const auto windows, ReadCalibration(options.model, options.calibration));
@@ -26,20 +26,21 @@ absl::StatusOr<QualityTable> Measure(const ModelInfo& model, const Options& opti
   measured.work_file = options.output + ".part";
   ProgressLine line("measuring sensitivity");
   TimeLeft left;
-  ASSIGN_OR_RETURN(QualityTable table,
+  ASSIGN_OR_RETURN(Sensitivity found,
                    MeasureSensitivity(model, windows, measured, [&](const SensitivityEvent& event) {
-                     const double fraction = static_cast<double>(event.done) / event.total;
+                     const double fraction = (event.done + event.part) / event.total;
                      line.Update(fraction, event.unit + left(fraction));
                      return !Interrupted();
                    }));
   std::error_code ignored;
   std::filesystem::remove(measured.work_file, ignored);
-  return table;
+  return found;
 }
 
 absl::Status Run(const Program& program, const Options& options) {
   ASSIGN_OR_RETURN(const ModelInfo model, ReadModel(options.model));
-  QualityTable table;
+  Sensitivity found;
+  QualityTable& table = found.table;
   if (options.loss == "weight") {
     ProgressLine line("comparing weights");
     ASSIGN_OR_RETURN(table, WeightLoss(model, {}, [&](int done, int total) {
@@ -47,9 +48,10 @@ absl::Status Run(const Program& program, const Options& options) {
                        return !Interrupted();
                      }));
   } else {
-    ASSIGN_OR_RETURN(table, Measure(model, options));
+    ASSIGN_OR_RETURN(found, Measure(model, options));
   }
-  const Json json = QualityToJson(table);
+  Json json = QualityToJson(table);
+  if (!found.importance.empty()) json["importance"] = ImportanceToJson(found.importance);
   RETURN_IF_ERROR(WriteJson(options.output, json));
   if (program.json) {
     PrintJson(json);
@@ -84,7 +86,9 @@ void AddSensitivity(Program& program) {
       ->check(CLI::IsMember({"measured", "weight"}))
       ->capture_default_str();
   command->add_option("--output,-o", options->output, "The quality file")->capture_default_str();
-  command->add_option("--probe-windows", options->measured.probe_windows, "Of them for end-to-end KL")
+  command
+      ->add_option("--probe-windows", options->measured.probe_windows,
+                   "Of them for end-to-end KL (their first 256 tokens)")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   command->add_option("--threads", options->measured.threads, "0: all cores")->capture_default_str();

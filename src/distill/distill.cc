@@ -1,6 +1,7 @@
 #include "distill/distill.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <thread>
@@ -76,8 +77,9 @@ class Distiller {
     return found->second;
   }
 
-  absl::Status Report(int u, const std::string& note) {
-    const DistillEvent event = {u + 1, static_cast<int>(model_.units.size()), UnitAt(u).Label(), note};
+  absl::Status Report(int u, const std::string& note, double part = 1) {
+    const DistillEvent event = {part < 1 ? u : u + 1, static_cast<int>(model_.units.size()),
+                                part < 1 ? part : 0, UnitAt(u).Label(), note};
     if (progress_ && !progress_(event)) return absl::CancelledError("interrupted");
     return absl::OkStatus();
   }
@@ -125,6 +127,33 @@ class Distiller {
     std::vector<float> teacher, student, lacking;
   };
 
+  // What an error at each row counts where it is added to the residual stream: the next norm divides it by
+  // the stream's size there, which is hundreds of times the usual at a text's first token. Square roots;
+  // empty where there is no stream.
+  std::vector<float> StreamWeights(std::span<const float> before, std::span<const float> after) const {
+    const auto width = static_cast<size_t>(model_.n_embd);
+    std::vector<float> size(before.size() / width);
+    for (size_t row = 0; row < size.size(); ++row) {
+      float a = 0, b = 0;
+      for (size_t i = row * width; i < (row + 1) * width; ++i)
+        a += before[i] * before[i], b += after[i] * after[i];
+      size[row] = std::max(a, b);
+    }
+    if (size.empty()) return {};
+    std::vector<float> sorted = size;
+    std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2),
+                     sorted.end());
+    const float usual = sorted[sorted.size() / 2];
+    for (float& value : size) value = std::sqrt(std::min(usual / std::max(value, 1e-30F), 4.0F));
+    return size;
+  }
+
+  static void ScaleRows(std::span<const float> weights, std::vector<float>& rows) {
+    if (weights.empty()) return;
+    const size_t width = rows.size() / weights.size();
+    for (size_t i = 0; i < rows.size(); ++i) rows[i] *= weights[i / width];
+  }
+
   // Moments of a group's inputs. `next`, where given, gets what comes out of the teacher.
   absl::StatusOr<Split> Measure(Crew& teacher, Crew& student, int group, HiddenStates* next = nullptr) {
     std::vector<Seen> seen(static_cast<size_t>(teacher.threads()));
@@ -141,7 +170,9 @@ class Distiller {
       ASSIGN_OR_RETURN(const auto y, student.probe(thread).InputOf(student_[w], group));
       at.student.assign(y.begin(), y.end());
       const auto got = student.probe(thread).Residual();
+      const std::vector<float> weights = StreamWeights(carried, output != nullptr ? *output : carried);
       for (size_t i = 0; i < at.lacking.size(); ++i) at.lacking[i] -= got[i];
+      for (std::vector<float>* rows : {&at.teacher, &at.student, &at.lacking}) ScaleRows(weights, *rows);
       return absl::OkStatus();
     };
     const auto add = [&](int thread, size_t w) {
@@ -265,6 +296,7 @@ class Distiller {
     HiddenStates next;  // the teacher's, where the last group's pass gave it
     const int groups = static_cast<int>(teacher.groups().size());
     for (int g = 0; g < groups && !kept; ++g) {
+      if (g > 0) RETURN_IF_ERROR(Report(u, "", static_cast<double>(g) / groups));
       RETURN_IF_ERROR(DoGroup(u, g, teacher, student, g + 1 == groups ? &next : nullptr, note));
     }
     if (kept) {
@@ -390,7 +422,7 @@ absl::Status CheckTypes(const ModelInfo& model, std::span<const TypeMix> types) 
 // A folder for exactly this job, so that nothing else is taken up.
 std::string JobName(const ModelInfo& model, std::span<const TypeMix> types,
                     std::span<const std::vector<int32_t>> windows, const DistillOptions& options) {
-  std::string text = fmt::format("1 {} {} {} {}", model.name, model.file_bytes,
+  std::string text = fmt::format("2 {} {} {} {}", model.name, model.file_bytes,
                                  static_cast<int>(options.method), options.held_out);
   for (const TypeMix& mix : types) text += " " + mix.ToString();
   for (const std::vector<int32_t>& window : windows) {

@@ -33,7 +33,8 @@ struct DistillOptions {
 
 struct DistillEvent {
   int done = 0, total = 0;  // units
-  std::string unit;         // the one just finished
+  double part = 0;          // of the unit under way; 0: one was just finished
+  std::string unit;         // that one
   std::string note;         // what was chosen, for people
 };
 // Returning false cancels (kCancelled; finished units stay in work_dir).

@@ -100,12 +100,22 @@ TEST_F(DistillTest, SensitivityIsATableForThePlanner) {
   const auto stopped = MeasureSensitivity(model_, windows_, options,
                                           [](const SensitivityEvent& event) { return event.done < 2; });
   EXPECT_EQ(stopped.status().code(), absl::StatusCode::kCancelled);
-  const auto table = MeasureSensitivity(model_, windows_, options);
-  ASSERT_TRUE(table.ok()) << table.status();
+  const auto resumed = MeasureSensitivity(model_, windows_, options);
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  const QualityTable* table = &resumed->table;
   const auto again = MeasureSensitivity(model_, windows_,
                                         {.threads = 2, .probe_windows = 2, .probe_rows = 8, .work_file = {}});
   ASSERT_TRUE(again.ok());
-  EXPECT_EQ(QualityToJson(*table).dump(), QualityToJson(*again).dump());
+  EXPECT_EQ(QualityToJson(*table).dump(), QualityToJson(again->table).dump());
+  EXPECT_EQ(ImportanceToJson(resumed->importance).dump(), ImportanceToJson(again->importance).dump());
+  for (const Unit& unit : model_.units) {
+    for (const TensorInfo& tensor : unit.tensors) {
+      if (!tensor.quantizable) continue;
+      const auto found = again->importance.find(tensor.name);
+      ASSERT_NE(found, again->importance.end()) << tensor.name;
+      EXPECT_EQ(static_cast<int64_t>(found->second.size()), tensor.shape[0]) << tensor.name;
+    }
+  }
   ASSERT_EQ(table->units.size(), 4U);
   for (size_t u = 0; u < 4; ++u) {
     const auto& choices = table->units[u].choices;

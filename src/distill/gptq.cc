@@ -5,7 +5,8 @@
 
 #include "base/parallel.h"
 #include "base/status.h"
-#include "distill/block_codec.h"
+#include "quantizer/block_codec.h"
+#include "quantizer/importance.h"
 
 namespace dilemma {
 namespace {
@@ -146,32 +147,13 @@ absl::StatusOr<QuantizedMatrix> Sweep(const Matrix& weights, const SweepPlan& pl
 
 absl::StatusOr<QuantizedMatrix> RoundWithImportance(const Matrix& weights, std::span<const float> importance,
                                                     TensorType type) {
-  ASSIGN_OR_RETURN(const auto codec, BlockCodec::Create(type));
-  const int size = codec->block_size();
-  const auto columns = static_cast<int>(weights.cols());
-  if (columns % size != 0 || static_cast<int>(importance.size()) != columns) {
-    return InvalidArgument("rows of {} cannot be {}", columns, Name(type));
-  }
   QuantizedMatrix result;
-  result.values.resize(weights.rows(), columns);
-  const int64_t row_bytes = RowBytes(type, columns);
-  result.bytes.resize(static_cast<size_t>(weights.rows() * row_bytes));
-  ParallelFor(weights.rows(), [&](int64_t first, int64_t last) {
-    BlockGrid grid;
-    std::array<uint8_t, kMaxBlock> codes;
-    for (int64_t r = first; r < last; ++r) {
-      for (int start = 0; start < columns; start += size) {
-        char* block =
-            result.bytes.data() + r * row_bytes + static_cast<int64_t>(start / size) * codec->block_bytes();
-        codec->FitScales(&weights(r, start), &importance[static_cast<size_t>(start)], block, grid);
-        for (int j = 0; j < size; ++j) {
-          codes[static_cast<size_t>(j)] = static_cast<uint8_t>(
-              codec->Nearest(grid, j, weights(r, start + j), result.values(r, start + j)));
-        }
-        codec->Pack(codes.data(), block);
-      }
-    }
-  });
+  result.values.resize(weights.rows(), weights.cols());
+  const auto size = static_cast<size_t>(weights.size());
+  if (static_cast<Eigen::Index>(importance.size()) != weights.cols())
+    return InvalidArgument("importance of {} columns for rows of {}", importance.size(), weights.cols());
+  ASSIGN_OR_RETURN(result.bytes,
+                   RoundByImportance({weights.data(), size}, importance, type, {result.values.data(), size}));
   return result;
 }
 

@@ -3,9 +3,9 @@
 #include <random>
 
 #include "base/status.h"
-#include "distill/block_codec.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "quantizer/block_codec.h"
 #include "quantizer/tensor_codec.h"
 
 namespace dilemma {

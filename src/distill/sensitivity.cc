@@ -24,16 +24,29 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// KL at any error from two points measured, as a power law; its exponent is kept within what is plausible.
-double Interpolate(double error, double error_a, double kl_a, double error_b, double kl_b) {
-  if (error <= 0) return 0;
-  if (error_a <= 0 || error_b <= 0 || kl_a <= 0 || kl_b <= 0 ||
-      std::abs(std::log(error_a / error_b)) < 0.05) {
-    return error_a > 0 ? std::max(kl_a, 0.0) * error / error_a : 0;
+// An error, and the KL that was measured with it.
+struct Point {
+  double error = 0, kl = 0;
+};
+
+// KL at any error: a power law between the points measured (by ascending error), and beyond them one whose
+// exponent is kept within what is plausible. KL is of second order in a change of the weights, as the error
+// is, so the exponent is near 1 for as long as errors are small.
+double Interpolate(double error, std::vector<Point> points) {
+  std::erase_if(points, [](const Point& point) { return point.error <= 0 || point.kl <= 0; });
+  if (error <= 0 || points.empty()) return 0;
+  if (points.size() == 1) return points[0].kl * error / points[0].error;
+  size_t above = 1;
+  while (above + 1 < points.size() && points[above].error < error) ++above;
+  const Point &low = points[above - 1], &high = points[above];
+  double power = 1;
+  if (std::log(high.error / low.error) > 0.05) {
+    power = std::log(high.kl / low.kl) / std::log(high.error / low.error);
+    if (error < low.error || error > high.error || power < 0.5) power = std::clamp(power, 0.7, 1.5);
   }
-  const double power = std::clamp(std::log(kl_a / kl_b) / std::log(error_a / error_b), 0.7, 1.5);
-  // Through the point with the larger KL, which is measured best.
-  return kl_a > kl_b ? kl_a * std::pow(error / error_a, power) : kl_b * std::pow(error / error_b, power);
+  // Through the point with the larger KL, which is measured best, or the one that lies beside what is beyond.
+  const Point& from = error <= low.error ? low : high;
+  return from.kl * std::pow(error / from.error, power);
 }
 
 struct Trial {
@@ -57,8 +70,10 @@ class Prober {
     probes_ = std::clamp<size_t>(static_cast<size_t>(options.probe_windows), 1, windows.size());
   }
 
-  absl::StatusOr<QualityTable> Run(const SensitivityProgress& progress) {
-    QualityTable table;
+  absl::StatusOr<Sensitivity> Run(const SensitivityProgress& progress) {
+    progress_ = progress;
+    Sensitivity result;
+    QualityTable& table = result.table;
     table.kind = LossKind::kMeasured;
     table.model = model_.name;
     const int last = static_cast<int>(model_.units.size()) - 1;
@@ -68,6 +83,8 @@ class Prober {
     RETURN_IF_ERROR(WriteShard(model_, 0, 0, {&wide, 1}, path).status());
     ASSIGN_OR_RETURN(hidden_, Embed(path, windows_, threads_));
     for (int u = 0; u <= last; ++u) {
+      unit_ = u;
+      RETURN_IF_ERROR(Report(0));
       const Unit& unit = model_.units[static_cast<size_t>(u)];
       std::vector<GroupLoss> groups;
       if (kept_.contains(u)) {
@@ -80,12 +97,36 @@ class Prober {
       }
       RETURN_IF_ERROR(Keep(u, groups));
       table.units.push_back({unit.Label(), MixesOf(unit, groups, options_.max_choices)});
-      if (progress && !progress({u + 1, last + 1, unit.Label()})) return absl::CancelledError("interrupted");
     }
-    return table;
+    unit_ = last + 1;
+    RETURN_IF_ERROR(Report(0));
+    result.importance = std::move(importance_);
+    return result;
   }
 
  private:
+  // That `part` of the unit under way is done.
+  absl::Status Report(double part) const {
+    const int total = static_cast<int>(model_.units.size());
+    const std::string unit = model_.units[static_cast<size_t>(std::min(unit_, total - 1))].Label();
+    if (progress_ && !progress_({unit_, total, part, unit})) return absl::CancelledError("interrupted");
+    return absl::OkStatus();
+  }
+
+  // The probe windows' first tokens, of the hidden states.
+  std::span<const float> ProbeRows(const std::vector<float>& hidden) const {
+    const size_t most = static_cast<size_t>(options_.probe_tokens) * static_cast<size_t>(model_.n_embd);
+    return std::span(hidden).subspan(0, std::min(most, hidden.size()));
+  }
+  std::vector<std::vector<float>> ProbeHidden() const {
+    std::vector<std::vector<float>> hidden;
+    for (size_t w = 0; w < probes_; ++w) {
+      const auto rows = ProbeRows(hidden_[w]);
+      hidden.emplace_back(rows.begin(), rows.end());
+    }
+    return hidden;
+  }
+
   std::vector<TensorType> MenuOf(int64_t columns) const {
     std::vector<TensorType> menu = Menu(columns);
     std::erase_if(menu, [&](TensorType type) {
@@ -136,6 +177,8 @@ class Prober {
       for (const std::string& name : group.tensors) {
         const TensorInfo* tensor = Find(unit, TensorRole(name));
         if (tensor == nullptr) return Internal("{} is not in {}", name, unit.Label());
+        const Eigen::VectorXf squares = moments.student.diagonal();
+        importance_[tensor->name].assign(squares.begin(), squares.end());
         ASSIGN_OR_RETURN(const Matrix weights, ReadWeights(*tensor));
         ASSIGN_OR_RETURN(QuantizedMatrix quantized, RoundByMoments(weights, moments, type));
         const Matrix difference = weights - quantized.values;
@@ -157,7 +200,7 @@ class Prober {
     const size_t first = jobs.size();
     jobs.resize(first + probes_);
     return ForEachWindow(probes_, unit.threads(), [&](int thread, size_t w) -> absl::Status {
-      ASSIGN_OR_RETURN(const auto output, unit.probe(thread).Output(hidden_[w]));
+      ASSIGN_OR_RETURN(const auto output, unit.probe(thread).Output(ProbeRows(hidden_[w])));
       jobs[first + w] = {w, {output.begin(), output.end()}, 0};
       return absl::OkStatus();
     });
@@ -171,28 +214,39 @@ class Prober {
     return absl::OkStatus();
   }
 
-  // Errors of a group at each type, and which two of them are measured end to end.
+  // Errors of a group at each type, and those of the types that are measured end to end.
   struct Measured {
-    GroupLoss loss;  // errors at first
-    double low_error = 0, high_error = 0;
+    GroupLoss loss;              // errors at first
+    std::vector<double> probed;  // ascending errors, of as many sets of jobs
   };
+
+  // The types near 5.5 and 4.5 bits, and the smallest where it is smaller still.
+  static std::vector<const Trial*> Probed(const std::vector<Trial>& trials) {
+    std::vector<const Trial*> probed;
+    for (const double bits : {5.5, 4.5, 0.0}) {
+      const Trial* nearest =
+          &*std::min_element(trials.begin(), trials.end(), [&](const Trial& a, const Trial& b) {
+            return std::abs(BitsPerWeight(a.type) - bits) < std::abs(BitsPerWeight(b.type) - bits);
+          });
+      if (bits == 0 && BitsPerWeight(nearest->type) > 4) continue;
+      if (std::find(probed.begin(), probed.end(), nearest) == probed.end()) probed.push_back(nearest);
+    }
+    std::stable_sort(probed.begin(), probed.end(),
+                     [](const Trial* a, const Trial* b) { return a->error < b->error; });
+    return probed;
+  }
 
   absl::StatusOr<Measured> TryGroup(Crew& layer, const Unit& unit, int g, std::vector<TailJob>& jobs) {
     const LinearGroup& group = layer.groups()[static_cast<size_t>(g)];
     ASSIGN_OR_RETURN(const Moments moments, InputMoments(layer, g));
     ASSIGN_OR_RETURN(const std::vector<Trial> trials, Try(unit, group, moments));
     if (trials.empty()) return InvalidArgument("no type fits {} of {}", group.tensors.front(), unit.Label());
-    const auto nearest = [&](double bits) -> const Trial& {
-      return *std::min_element(trials.begin(), trials.end(), [&](const Trial& a, const Trial& b) {
-        return std::abs(BitsPerWeight(a.type) - bits) < std::abs(BitsPerWeight(b.type) - bits);
-      });
-    };
-    const Trial& low = nearest(4.5);
-    const Trial& high = nearest(5.5);
-    RETURN_IF_ERROR(AddJobs(layer, group, low.values, jobs));
-    RETURN_IF_ERROR(AddJobs(layer, group, high.values, jobs));
+    Measured measured;
+    for (const Trial* trial : Probed(trials)) {
+      measured.probed.push_back(trial->error);
+      RETURN_IF_ERROR(AddJobs(layer, group, trial->values, jobs));
+    }
     RETURN_IF_ERROR(Restore(layer, unit, group));
-    Measured measured = {{}, low.error, high.error};
     for (const std::string& name : group.tensors) measured.loss.roles.push_back(TensorRole(name));
     for (const Trial& trial : trials) measured.loss.losses.emplace_back(trial.type, trial.error);
     return measured;
@@ -207,21 +261,27 @@ class Prober {
     for (int g = 0; g < static_cast<int>(layer.groups().size()); ++g) {
       ASSIGN_OR_RETURN(Measured group, TryGroup(layer, unit, g, jobs));
       measured.push_back(std::move(group));
+      RETURN_IF_ERROR(Report(0.1 * (g + 1)));
     }
     RETURN_IF_ERROR(MoveOn(layer, hidden_));
-    ASSIGN_OR_RETURN(Tail tail, Tail::Load(model_, u + 1, rows_, options_.probe_rows, threads_,
-                                           dir_.path() / "tail.gguf"));
-    RETURN_IF_ERROR(tail.Refer(std::span(hidden_).subspan(0, probes_)));
-    RETURN_IF_ERROR(tail.Run(jobs));
+    RETURN_IF_ERROR(RunTail(u + 1, jobs));
     std::vector<GroupLoss> groups;
-    for (size_t g = 0; g < measured.size(); ++g) {
-      const double kl_low = MeanOf(jobs, 2 * g), kl_high = MeanOf(jobs, 2 * g + 1);
-      for (auto& [type, loss] : measured[g].loss.losses) {
-        loss = Interpolate(loss, measured[g].low_error, kl_low, measured[g].high_error, kl_high);
-      }
-      groups.push_back(std::move(measured[g].loss));
+    size_t set = 0;
+    for (Measured& group : measured) {
+      std::vector<Point> points;
+      for (const double error : group.probed) points.push_back({error, MeanOf(jobs, set++)});
+      for (auto& [type, loss] : group.loss.losses) loss = Interpolate(loss, points);
+      groups.push_back(std::move(group.loss));
     }
     return groups;
+  }
+
+  // Runs jobs from the input of `first_unit`, where hidden_ stands, to the end.
+  absl::Status RunTail(int first_unit, std::vector<TailJob>& jobs) {
+    ASSIGN_OR_RETURN(Tail tail, Tail::Load(model_, first_unit, rows_, options_.probe_rows, threads_,
+                                           dir_.path() / "tail.gguf"));
+    RETURN_IF_ERROR(tail.Refer(ProbeHidden()));
+    return tail.Run(jobs, [&](double share) { return Report(0.4 + 0.6 * share); });
   }
 
   // Mean KL of the i-th set of jobs.
@@ -255,7 +315,7 @@ class Prober {
           const auto width = static_cast<size_t>(model_.n_vocab), embd = static_cast<size_t>(model_.n_embd);
           std::vector<float> some;
           for (const size_t k :
-               SpreadRows(hidden_[w].size() / embd, static_cast<size_t>(options_.probe_rows))) {
+               SpreadRows(ProbeRows(hidden_[w]).size() / embd, static_cast<size_t>(options_.probe_rows))) {
             const auto row = std::span(hidden_[w]).subspan(k * embd, embd);
             some.insert(some.end(), row.begin(), row.end());
           }
@@ -278,20 +338,26 @@ class Prober {
     const Unit& unit = model_.units.front();
     ASSIGN_OR_RETURN(Tail tail,
                      Tail::Load(model_, 1, rows_, options_.probe_rows, threads_, dir_.path() / "tail.gguf"));
-    RETURN_IF_ERROR(tail.Refer(std::span(hidden_).subspan(0, probes_)));
+    RETURN_IF_ERROR(tail.Refer(ProbeHidden()));
     std::vector<GroupLoss> groups;
     for (const TensorInfo& tensor : unit.tensors) {
       if (!tensor.quantizable) continue;
       const std::vector<TensorType> menu = MenuOf(tensor.shape[0]);
+      importance_[tensor.name].assign(static_cast<size_t>(tensor.shape[0]), 1.0F);
       std::vector<TailJob> jobs;
       for (const TensorType type : menu) {
         const TypeMix mix = {*ParseTensorType("f16"), {{TensorRole(tensor.name), type}}};
         const fs::path path = dir_.path() / "embedding.gguf";
-        RETURN_IF_ERROR(WriteShard(model_, 0, 0, {&mix, 1}, path).status());
-        ASSIGN_OR_RETURN(HiddenStates hidden, Embed(path, windows_.subspan(0, probes_), threads_));
-        for (size_t w = 0; w < probes_; ++w) jobs.push_back({w, std::move(hidden[w]), 0});
+        RETURN_IF_ERROR(
+            WriteShard(model_, 0, 0, {&mix, 1}, path, nullptr, QuantizeByImportance(model_, importance_))
+                .status());
+        ASSIGN_OR_RETURN(const HiddenStates hidden, Embed(path, windows_.subspan(0, probes_), threads_));
+        for (size_t w = 0; w < probes_; ++w) {
+          const auto rows = ProbeRows(hidden[w]);
+          jobs.push_back({w, {rows.begin(), rows.end()}, 0});
+        }
       }
-      RETURN_IF_ERROR(tail.Run(jobs));
+      RETURN_IF_ERROR(tail.Run(jobs, [&](double share) { return Report(share); }));
       GroupLoss loss = {{TensorRole(tensor.name)}, {}};
       for (size_t i = 0; i < menu.size(); ++i) loss.losses.emplace_back(menu[i], MeanOf(jobs, i));
       groups.push_back(std::move(loss));
@@ -303,7 +369,7 @@ class Prober {
   absl::Status Keep(int u, const std::vector<GroupLoss>& groups) {
     kept_[u] = groups;
     if (options_.work_file.empty()) return absl::OkStatus();
-    Json json = {{"job", Job()}, {"units", Json::object()}};
+    Json json = {{"job", Job()}, {"units", Json::object()}, {"importance", ImportanceToJson(importance_)}};
     for (const auto& [unit, losses] : kept_) {
       Json list = Json::array();
       for (const GroupLoss& group : losses) {
@@ -334,11 +400,13 @@ class Prober {
       }
       kept_[std::atoi(unit.c_str())] = std::move(groups);
     }
+    auto importance = ImportanceFromJson(JsonField(*json, options_.work_file.string()));
+    if (importance.ok()) importance_ = *std::move(importance);
   }
 
   std::string Job() const {
-    std::string text =
-        fmt::format("1 {} {} {} {}", model_.name, model_.file_bytes, probes_, options_.probe_rows);
+    std::string text = fmt::format("2 {} {} {} {} {}", model_.name, model_.file_bytes, probes_,
+                                   options_.probe_tokens, options_.probe_rows);
     for (const auto& window : windows_) {
       text.append(reinterpret_cast<const char*>(window.data()), window.size() * sizeof(int32_t));
     }
@@ -354,15 +422,18 @@ class Prober {
   int64_t rows_ = 0;
   size_t probes_ = 1;
   HiddenStates hidden_;  // the teacher's, at the unit that is probed
+  Importance importance_;
+  SensitivityProgress progress_;
+  int unit_ = 0;
   std::map<int, std::vector<GroupLoss>> kept_;
 };
 
 }  // namespace
 
-absl::StatusOr<QualityTable> MeasureSensitivity(const ModelInfo& model,
-                                                std::span<const std::vector<int32_t>> windows,
-                                                const SensitivityOptions& options,
-                                                const SensitivityProgress& progress) {
+absl::StatusOr<Sensitivity> MeasureSensitivity(const ModelInfo& model,
+                                               std::span<const std::vector<int32_t>> windows,
+                                               const SensitivityOptions& options,
+                                               const SensitivityProgress& progress) {
   RETURN_IF_ERROR(CheckWindows(model, windows));
   ASSIGN_OR_RETURN(TempDir dir, TempDir::Create("dilemma-sensitivity"));
   return Prober(model, windows, options, std::move(dir)).Run(progress);

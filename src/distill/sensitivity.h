@@ -12,28 +12,37 @@
 #include "absl/status/statusor.h"
 #include "model/model.h"
 #include "quality/quality.h"
+#include "quantizer/importance.h"
 
 namespace dilemma {
 
 struct SensitivityOptions {
   int threads = 0;                  // 0: all cores
-  int probe_windows = 2;            // of the windows, for end-to-end KL; moments use all
-  int probe_rows = 128;             // positions of a window whose KL is taken, spread evenly
+  int probe_windows = 4;            // of the windows, for end-to-end KL; moments use all
+  int probe_tokens = 256;           // first tokens of a window that are run for it
+  int probe_rows = 64;              // positions of them whose KL is taken, spread evenly
   int max_choices = 16;             // mixes a unit keeps
   std::filesystem::path work_file;  // finished units are kept here for the next run; empty: nowhere
 };
 
 struct SensitivityEvent {
   int done = 0, total = 0;  // units
-  std::string unit;
+  double part = 0;          // of the unit under way
+  std::string unit;         // under way, or the last one
 };
+// Returning false cancels (kCancelled; finished units stay in work_file).
 using SensitivityProgress = std::function<bool(const SensitivityEvent&)>;
+
+struct Sensitivity {
+  QualityTable table;
+  Importance importance;  // of the inputs of every matrix measured: what the losses hold with
+};
 
 // A table with, for each unit, the mixes of types on the lower convex edge of bytes against loss. Types on
 // whose grid the source lies are left out (OnSourceGrid). `windows`: the calibration text.
-absl::StatusOr<QualityTable> MeasureSensitivity(const ModelInfo& model,
-                                                std::span<const std::vector<int32_t>> windows,
-                                                const SensitivityOptions& options,
-                                                const SensitivityProgress& progress = nullptr);
+absl::StatusOr<Sensitivity> MeasureSensitivity(const ModelInfo& model,
+                                               std::span<const std::vector<int32_t>> windows,
+                                               const SensitivityOptions& options,
+                                               const SensitivityProgress& progress = nullptr);
 
 }  // namespace dilemma

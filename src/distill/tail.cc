@@ -84,14 +84,21 @@ absl::Status Tail::Refer(std::span<const std::vector<float>> hidden) {
       });
 }
 
-absl::Status Tail::Run(std::span<TailJob> jobs) {
-  return ForEachWindow(
-      jobs.size(), static_cast<int>(stages_.size()), [&](int thread, size_t j) -> absl::Status {
-        ASSIGN_OR_RETURN(const std::vector<float> found,
-                         LogProbabilities(*stages_[static_cast<size_t>(thread)], jobs[j].hidden));
-        jobs[j].kl = MeanKl(reference_[jobs[j].window], found, width_);
-        return absl::OkStatus();
-      });
+absl::Status Tail::Run(std::span<TailJob> jobs, const std::function<absl::Status(double share)>& go_on) {
+  const size_t turn = 2 * stages_.size();
+  for (size_t first = 0; first < jobs.size(); first += turn) {
+    const auto some = jobs.subspan(first, std::min(turn, jobs.size() - first));
+    RETURN_IF_ERROR(ForEachWindow(
+        some.size(), static_cast<int>(stages_.size()), [&](int thread, size_t j) -> absl::Status {
+          ASSIGN_OR_RETURN(const std::vector<float> found,
+                           LogProbabilities(*stages_[static_cast<size_t>(thread)], some[j].hidden));
+          some[j].kl = MeanKl(reference_[some[j].window], found, width_);
+          return absl::OkStatus();
+        }));
+    if (go_on)
+      RETURN_IF_ERROR(go_on(static_cast<double>(first + some.size()) / static_cast<double>(jobs.size())));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace dilemma

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -32,8 +33,9 @@ class Tail {
   // Log probabilities (outputs x n_vocab) for the teacher's own hidden states, one text a window. Kept; later
   // texts are compared with them.
   absl::Status Refer(std::span<const std::vector<float>> hidden);
-  // Fills `kl` of every job: mean KL from the reference of its window.
-  absl::Status Run(std::span<TailJob> jobs);
+  // Fills `kl` of every job: mean KL from the reference of its window. `go_on`, where given, is told the
+  // share done now and then; its error ends the run.
+  absl::Status Run(std::span<TailJob> jobs, const std::function<absl::Status(double share)>& go_on = nullptr);
 
  private:
   absl::StatusOr<std::vector<float>> LogProbabilities(Stage& stage, std::span<const float> hidden) const;

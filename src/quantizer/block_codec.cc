@@ -1,4 +1,4 @@
-#include "distill/block_codec.h"
+#include "quantizer/block_codec.h"
 
 #include <algorithm>
 #include <cmath>

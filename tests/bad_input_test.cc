@@ -107,7 +107,7 @@ TEST_F(BadInputTest, PlansAndProfiles) {
   ExpectError(Dilemma("run " + Write("plan.json", R"({"format":"dilemma-plan","version":99})") +
                       " hello -c " + cluster),
               "version 99");
-  ExpectError(Dilemma("quantize " + Write("empty.json", "")), "not valid JSON");
+  ExpectError(Dilemma("quantize " + Write("empty.json", "")), "empty.json: is empty");
 }
 
 TEST_F(BadInputTest, Usage) {

@@ -95,16 +95,20 @@ TEST_F(DistillTest, BadInputIsRefused) {
 }
 
 TEST_F(DistillTest, SensitivityIsATableForThePlanner) {
-  const SensitivityOptions options = {
-      .threads = 2, .probe_windows = 2, .probe_rows = 8, .work_file = Path("part")};
+  SensitivityOptions options;
+  options.threads = 2;
+  options.probe_windows = 1;
+  options.probe_tokens = 64;
+  options.probe_rows = 8;
+  options.work_file = Path("part");
   const auto stopped = MeasureSensitivity(model_, windows_, options,
                                           [](const SensitivityEvent& event) { return event.done < 2; });
   EXPECT_EQ(stopped.status().code(), absl::StatusCode::kCancelled);
   const auto resumed = MeasureSensitivity(model_, windows_, options);
   ASSERT_TRUE(resumed.ok()) << resumed.status();
   const QualityTable* table = &resumed->table;
-  const auto again = MeasureSensitivity(model_, windows_,
-                                        {.threads = 2, .probe_windows = 2, .probe_rows = 8, .work_file = {}});
+  options.work_file.clear();
+  const auto again = MeasureSensitivity(model_, windows_, options);
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(QualityToJson(*table).dump(), QualityToJson(again->table).dump());
   EXPECT_EQ(ImportanceToJson(resumed->importance).dump(), ImportanceToJson(again->importance).dump());

@@ -23,6 +23,7 @@ struct Options {
 
 std::vector<TypeMix> TypesOf(const Plan& plan) {
   std::vector<TypeMix> types;
+  types.reserve(static_cast<size_t>(plan.units()));
   for (int u = 0; u < plan.units(); ++u) types.push_back(plan.TypeOf(u));
   return types;
 }

@@ -31,6 +31,7 @@ absl::StatusOr<std::unique_ptr<RpcRun>> OpenRpc(const Program& program, const Pl
   auto run = std::make_unique<RpcRun>(RpcRun{std::move(dir), nullptr, nullptr});
   const auto whole = run->dir.path() / "whole.gguf";
   std::vector<TypeMix> types;
+  types.reserve(static_cast<size_t>(plan.units()));
   for (int u = 0; u < plan.units(); ++u) types.push_back(plan.TypeOf(u));
   {
     ProgressLine line("writing the whole model");

@@ -44,7 +44,8 @@ class Distiller {
     threads_ = options.threads > 0 ? options.threads
                                    : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
     rows_ = LongestWindow(windows);
-    period_ = options.held_out > 0 ? std::max(2, static_cast<int>(1 / options.held_out + 0.5)) : 1 << 30;
+    period_ =
+        options.held_out > 0 ? std::max(2, static_cast<int>(std::lround(1 / options.held_out))) : 1 << 30;
     tied_ = model.tied_head && types.front().For("token_embd") == types.back().For("output");
   }
 

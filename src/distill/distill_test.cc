@@ -147,6 +147,7 @@ TEST(MixesTest, KeepsTheConvexEdge) {
                                          {{"ffn_up"}, {{q8, 0.001}, {q5, 0.5}, {q4, 0.6}}}};
   const auto mixes = MixesOf(unit, groups, 16);
   std::vector<std::string> texts;
+  texts.reserve(mixes.size());
   for (const Choice& choice : mixes) texts.push_back(choice.mix.ToString());
   EXPECT_THAT(texts, testing::ElementsAre("q8_0", "q5_0+ffn_up=q8_0", "q4_0+ffn_up=q8_0", "q4_0"));
   EXPECT_DOUBLE_EQ(mixes[1].loss, 0.011);

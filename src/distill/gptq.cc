@@ -17,7 +17,8 @@ Eigen::VectorXi OrderOf(const Matrix& h, int block) {
   const int blocks = columns / block;
   std::vector<double> weight(static_cast<size_t>(blocks));
   for (int b = 0; b < blocks; ++b) {
-    weight[static_cast<size_t>(b)] = h.diagonal().segment(b * block, block).cast<double>().sum();
+    weight[static_cast<size_t>(b)] =
+        h.diagonal().segment(Eigen::Index{b} * block, block).cast<double>().sum();
   }
   std::vector<int> turns(static_cast<size_t>(blocks));
   std::iota(turns.begin(), turns.end(), 0);

@@ -322,8 +322,11 @@ class Prober {
           ASSIGN_OR_RETURN(const auto logits, head.probe(0).Output(some));
           std::vector<float> found(logits.begin(), logits.end());
           LogSoftmax(found, width);
-          if (i == 0) reference[w] = std::move(found);
-          if (i > 0) sum += MeanKl(reference[w], found, width);
+          if (i == 0) {
+            reference[w] = std::move(found);
+          } else {
+            sum += MeanKl(reference[w], found, width);
+          }
         }
         if (i > 0) loss.losses.emplace_back(trials[i - 1].type, sum / static_cast<double>(probes_));
       }

@@ -44,7 +44,7 @@ Placed ModelSolver::Solve(int model, const ModelView& view, const Room* room, co
   const bool one_block = problem.one_block_per_server && problem.objective == Objective::kLatency;
   const SolveResult result = one_block && effort == Effort::kPlan
                                  ? SolveOneBlock(problem, options, /*short_search=*/true)
-                                 : MakeExactSolver()->Solve(problem, options);
+                                 : MakeExactSolver(/*borrow=*/false)->Solve(problem, options);
   Placed placed;
   if (result.HasAssignment()) {
     Assignment assignment = result.assignment;

@@ -8,7 +8,8 @@
 namespace dilemma {
 
 // `borrow`: where a limit on time leaves the proof open, its last fifth goes to plans of the baselines, which
-// may be better than the search's own. False for the baselines themselves.
+// may be better than the search's own. False for the baselines themselves and
+// for the fleet's many small solves.
 std::unique_ptr<Solver> MakeExactSolver(bool borrow = true);
 
 }  // namespace dilemma

@@ -20,15 +20,13 @@ struct Options {
 };
 
 absl::StatusOr<std::vector<TypeMix>> TypesOf(const ModelInfo& model, const Options& options) {
-  std::vector<TypeMix> types;
   if (!options.plan.empty()) {
     ASSIGN_OR_RETURN(const Plan plan, ReadPlan(options.plan));
     if (plan.units() != static_cast<int>(model.units.size())) {
       return InvalidArgument("{}: has {} units, but the model has {}", options.plan, plan.units(),
                              model.units.size());
     }
-    for (int u = 0; u < plan.units(); ++u) types.push_back(plan.TypeOf(u));
-    return types;
+    return plan.Types();
   }
   if (!options.quality.empty()) {
     if (options.max_bytes.empty())
@@ -47,7 +45,7 @@ absl::StatusOr<std::vector<TypeMix>> TypesOf(const ModelInfo& model, const Optio
   ASSIGN_OR_RETURN(const TypeMix layers, TypeMix::Parse(options.types));
   ASSIGN_OR_RETURN(const TypeMix ends,
                    TypeMix::Parse(options.embedding.empty() ? options.types : options.embedding));
-  types.assign(model.units.size(), layers);
+  std::vector<TypeMix> types(model.units.size(), layers);
   types.front() = types.back() = ends;
   return types;
 }

@@ -21,13 +21,6 @@ struct Options {
   CalibrationOptions calibration;
 };
 
-std::vector<TypeMix> TypesOf(const Plan& plan) {
-  std::vector<TypeMix> types;
-  types.reserve(static_cast<size_t>(plan.units()));
-  for (int u = 0; u < plan.units(); ++u) types.push_back(plan.TypeOf(u));
-  return types;
-}
-
 // The model at the plan's types, made with the calibration text; finished layers are kept in `dir` until all
 // are done, so that an interrupted run is taken up.
 absl::StatusOr<ModelInfo> MakeWithText(const ModelInfo& model, const Plan& plan, const Options& options,
@@ -43,7 +36,7 @@ absl::StatusOr<ModelInfo> MakeWithText(const ModelInfo& model, const Plan& plan,
     return !Interrupted();
   };
   const std::filesystem::path path = dir / "model.gguf";
-  RETURN_IF_ERROR(Distill(model, TypesOf(plan), windows, distill, path, progress).status());
+  RETURN_IF_ERROR(Distill(model, plan.Types(), windows, distill, path, progress).status());
   return ReadModel(path);
 }
 
@@ -61,7 +54,7 @@ absl::StatusOr<ModelInfo> MakeByImportance(const ModelInfo& model, const Plan& p
   if (error) return FailedPrecondition("cannot make the folder '{}': {}", dir.string(), error.message());
   ProgressLine line("rounding by importance");
   const std::filesystem::path path = dir / "model.gguf";
-  RETURN_IF_ERROR(WriteWholeFrom(model, TypesOf(plan), QuantizeByImportance(model, std::move(importance)),
+  RETURN_IF_ERROR(WriteWholeFrom(model, plan.Types(), QuantizeByImportance(model, std::move(importance)),
                                  /*tied=*/false, path,
                                  [&](int done, int total) {
                                    line.Update(static_cast<double>(done) / total, "");
@@ -77,7 +70,7 @@ absl::Status WriteAll(const ModelInfo& model, Plan& plan, const Options& options
   RETURN_IF_ERROR(WriteJson(options.plan, PlanToJson(plan)));
   if (options.whole.empty()) return absl::OkStatus();
   ProgressLine line("writing the whole model");
-  return WriteWhole(model, TypesOf(plan), options.whole,
+  return WriteWhole(model, plan.Types(), options.whole,
                     [&](int done, int total) {
                       line.Update(static_cast<double>(done) / total, "");
                       return !Interrupted();

@@ -30,12 +30,9 @@ absl::StatusOr<std::unique_ptr<RpcRun>> OpenRpc(const Program& program, const Pl
   ASSIGN_OR_RETURN(TempDir dir, TempDir::Create("dilemma-rpc"));
   auto run = std::make_unique<RpcRun>(RpcRun{std::move(dir), nullptr, nullptr});
   const auto whole = run->dir.path() / "whole.gguf";
-  std::vector<TypeMix> types;
-  types.reserve(static_cast<size_t>(plan.units()));
-  for (int u = 0; u < plan.units(); ++u) types.push_back(plan.TypeOf(u));
   {
     ProgressLine line("writing the whole model");
-    RETURN_IF_ERROR(WriteWhole(model, types, whole, [&](int done, int total) {
+    RETURN_IF_ERROR(WriteWhole(model, plan.Types(), whole, [&](int done, int total) {
                       line.Update(static_cast<double>(done) / total, "");
                       return !Interrupted();
                     }).status());

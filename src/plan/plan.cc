@@ -101,6 +101,13 @@ TypeMix Plan::TypeOf(int unit) const {
   return {};
 }
 
+std::vector<TypeMix> Plan::Types() const {
+  std::vector<TypeMix> types;
+  types.reserve(static_cast<size_t>(units()));
+  for (const PlanStage& stage : stages) types.insert(types.end(), stage.types.begin(), stage.types.end());
+  return types;
+}
+
 int64_t Plan::weight_bytes() const {
   int64_t bytes = 0;
   for (const PlanStage& stage : stages) bytes += stage.weight_bytes;

@@ -70,8 +70,9 @@ struct Plan {
   std::optional<QualityCheck> check;  // where the plan was measured
   int64_t fp32_bytes = 0;             // of the model's weights in 32-bit floats; 0 in plans that do not say
 
-  TypeMix TypeOf(int unit) const;  // of the stage that has it
-  int64_t weight_bytes() const;    // of all stages
+  TypeMix TypeOf(int unit) const;      // of the stage that has it
+  std::vector<TypeMix> Types() const;  // of all units
+  int64_t weight_bytes() const;        // of all stages
   int units() const { return stages.empty() ? 0 : stages.back().last_unit + 1; }
 };
 

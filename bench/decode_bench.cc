@@ -19,12 +19,14 @@
 #include "base/statistics.h"
 #include "base/table.h"
 #include "base/units.h"
+#include "bench/outcome.h"
 #include "cli/command.h"
 #include "runtime/hidden_codec.h"
 #include "runtime/llama_rpc.h"
 #include "simulator/emulator.h"
 #include "simulator/rpc_servers.h"
 #include "tests/ring_fixture.h"
+#include "tests/three_servers.h"
 
 namespace dilemma {
 namespace {
@@ -110,15 +112,8 @@ class Chain {
   std::vector<std::unique_ptr<Stage>> stages_;
 };
 
-Cluster ThreeServers(const Scene& scene) {
-  Cluster cluster;
-  cluster.name = "three";
-  for (const std::string name : {"a", "b", "c"}) {
-    Server server;
-    server.name = name;
-    server.threads = 1;
-    cluster.servers.push_back(server);
-  }
+Cluster ServersOf(const Scene& scene) {
+  Cluster cluster = ThreeServers();
   cluster.default_latency_s = scene.latency_s;
   cluster.default_bandwidth_bps = scene.bandwidth_bps;
   return cluster;
@@ -138,7 +133,7 @@ class Bench {
     RETURN_IF_ERROR(AddChain("one process", {cut_.whole()}));
     RETURN_IF_ERROR(AddRing("DILEMMA", /*insecure=*/false));
     if (scene_.bandwidth_bps == 0) return AddRing("DILEMMA, plain text", /*insecure=*/true);
-    ASSIGN_OR_RETURN(rpc_servers_, EmulatedRpcServers::Start(ThreeServers(scene_), {"a", "b", "c"},
+    ASSIGN_OR_RETURN(rpc_servers_, EmulatedRpcServers::Start(ServersOf(scene_), {"a", "b", "c"},
                                                              DILEMMA_BINARY, dir_.path() / "rpc"));
     RETURN_IF_ERROR(AddRpc("llama.cpp RPC", /*head_here=*/false));
     return AddRpc("llama.cpp RPC, head on client", /*head_here=*/true);
@@ -190,7 +185,7 @@ class Bench {
     options.binary = DILEMMA_BINARY;
     options.work_dir = dir_.path() / (insecure ? "plain" : "nodes");
     options.insecure = insecure;
-    ASSIGN_OR_RETURN(auto emulated, EmulatedCluster::Start(ThreeServers(scene_), options));
+    ASSIGN_OR_RETURN(auto emulated, EmulatedCluster::Start(ServersOf(scene_), options));
     Cluster cluster = emulated->cluster();
     if (scene_.bandwidth_bps == 0) cluster.links.clear();  // nobody goes by way of a proxy
     ASSIGN_OR_RETURN(auto ring, Coordinator::Open(cut_.plan, cluster, cut_.shards()));
@@ -321,7 +316,5 @@ int main(int argc, char** argv) {
   app.add_option("--tokens", tokens, "Of each turn")->check(CLI::Range(2, 200))->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   dilemma::CatchInterrupts();
-  const auto good = dilemma::Run(scenes, rounds, tokens);
-  if (!good.ok()) dilemma::cli::Say(fmt::format("error: {}", dilemma::Message(good.status())));
-  return good.ok() && *good ? 0 : 1;
+  return dilemma::OutcomeOf(dilemma::Run(scenes, rounds, tokens));
 }

@@ -6,8 +6,6 @@
 //
 // Every joint plan is validated and every bound checked against its plan; exit code 1 where a target is
 // missed.
-#include <sys/resource.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
@@ -18,6 +16,7 @@
 #include "base/statistics.h"
 #include "base/status.h"
 #include "base/table.h"
+#include "bench/outcome.h"
 #include "fleet/edge_fleet.h"
 #include "fleet/fleet_solver.h"
 #include "fleet/wide_solver.h"
@@ -53,12 +52,6 @@ struct Options {
   std::string method{kDefaultFleetMethod};
   bool trace = false;
 };
-
-double PeakBytes() {
-  rusage usage = {};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) * 1024;
-}
 
 // What a result must keep; a sentence where it does not.
 std::string Wrong(const Fleet& fleet, const FleetResult& result) {
@@ -169,7 +162,5 @@ int main(int argc, char** argv) {
   one->add_option("--limit", options.limit_s, "Seconds")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   dilemma::CatchInterrupts();
-  const auto good = run(options);
-  if (!good.ok()) std::fprintf(stderr, "error: %s\n", std::string(good.status().message()).c_str());
-  return good.ok() && *good ? 0 : 1;
+  return dilemma::OutcomeOf(run(options));
 }

@@ -7,8 +7,6 @@
 //   planner_bench gain [--clusters N]                       the best baseline over ours
 //
 // Every plan is validated and every bound checked against its plan; exit code 1 where a target is missed.
-#include <sys/resource.h>
-
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
@@ -18,6 +16,7 @@
 #include "base/json.h"
 #include "base/statistics.h"
 #include "base/table.h"
+#include "bench/outcome.h"
 #include "comparison/cbc_solver.h"
 #include "comparison/edge_instances.h"
 #include "planner/baselines.h"
@@ -193,12 +192,6 @@ bool Meets(const Row& row, const RowResult& measured) {
     return false;
   if (measured.proven_by < row.by_share * static_cast<double>(measured.gaps.size())) return false;
   return row.early_s == 0 || Median(measured.early_gaps) <= row.early_gap;
-}
-
-double PeakBytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) * 1024;
 }
 
 absl::StatusOr<bool> RunTable(const Options& options) {
@@ -434,7 +427,5 @@ int main(int argc, char** argv) {
   add("gain", "The best baseline over joint planning", &dilemma::RunGain);
   CLI11_PARSE(app, argc, argv);
   dilemma::CatchInterrupts();
-  const auto good = run(options);
-  if (!good.ok()) std::fprintf(stderr, "error: %s\n", std::string(good.status().message()).c_str());
-  return good.ok() && *good ? 0 : 1;
+  return dilemma::OutcomeOf(run(options));
 }

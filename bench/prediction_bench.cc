@@ -20,6 +20,7 @@
 #include "base/statistics.h"
 #include "base/table.h"
 #include "base/units.h"
+#include "bench/outcome.h"
 #include "cli/steps.h"
 #include "model/gguf_reader.h"
 #include "profiler/profiler.h"
@@ -219,7 +220,5 @@ int main(int argc, char** argv) {
   app.add_option("--demo", demo, "A cluster file instead of random ones");
   CLI11_PARSE(app, argc, argv);
   dilemma::CatchInterrupts();
-  const auto good = dilemma::Run(clusters, seed, demo);
-  if (!good.ok()) dilemma::cli::Say(fmt::format("error: {}", dilemma::Message(good.status())));
-  return good.ok() && *good ? 0 : 1;
+  return dilemma::OutcomeOf(dilemma::Run(clusters, seed, demo));
 }

@@ -19,6 +19,7 @@
 #include "base/statistics.h"
 #include "base/table.h"
 #include "base/units.h"
+#include "bench/outcome.h"
 #include "cli/render.h"
 #include "cli/steps.h"
 #include "model/gguf_reader.h"
@@ -289,7 +290,5 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", rounds)->check(CLI::Range(1, 100))->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   dilemma::CatchInterrupts();
-  const auto good = dilemma::Run(users, seconds, rounds);
-  if (!good.ok()) dilemma::cli::Say(fmt::format("error: {}", dilemma::Message(good.status())));
-  return good.ok() && *good ? 0 : 1;
+  return dilemma::OutcomeOf(dilemma::Run(users, seconds, rounds));
 }

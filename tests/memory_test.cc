@@ -7,8 +7,8 @@
 #include "profiler/profiler.h"
 #include "quantizer/weight_loss.h"
 #include "runtime/client.h"
-#include "simulator/emulator.h"
 #include "tests/ring_fixture.h"
+#include "tests/three_servers.h"
 
 namespace dilemma {
 namespace {
@@ -20,18 +20,6 @@ int64_t ResidentBytesOf(int pid, std::string_view field) {
     if (line.rfind(field, 0) == 0) return std::stoll(line.substr(field.size() + 1)) * 1024;
   }
   return 0;
-}
-
-Cluster ThreeServers() {
-  Cluster cluster;
-  cluster.name = "memory";
-  for (const std::string name : {"a", "b", "c"}) {
-    Server server;
-    server.name = name;
-    server.threads = 1;
-    cluster.servers.push_back(server);
-  }
-  return cluster;
 }
 
 // A profile as `dilemma profile` makes it, but for its times, which matter nothing here.
@@ -51,10 +39,7 @@ class MemoryTest : public testing::TestWithParam<Workload> {};
 TEST_P(MemoryTest, ResidentSizeIsAsPlanned) {
   NEEDS_MODEL();
   const TempDir dir = *TempDir::Create("dilemma-memory");
-  EmulatorOptions emulator;
-  emulator.binary = DILEMMA_BINARY;
-  emulator.work_dir = dir.path() / "nodes";
-  const auto emulated = EmulatedCluster::Start(ThreeServers(), emulator);
+  const auto emulated = EmulateThreeServers(dir.path() / "nodes");
   ASSERT_TRUE(emulated.ok()) << emulated.status();
   const Cluster& cluster = (*emulated)->cluster();
   const ModelInfo model = *ReadModel(TestModelPath());

@@ -11,22 +11,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class PlanBudget : public ::testing::Test {
+class PlanBudget : public PlanTest {
  protected:
-  void SetUp() override {
-    SKIP_WITHOUT_MODEL();
-    auto fixture = PlanFixture::Create();
-    ASSERT_TRUE(fixture.ok()) << fixture.status();
-    fixture_.emplace(*std::move(fixture));
-  }
-
-  Json PlanJson(const std::string& arguments) const {
-    const CommandResult result = fixture_->Plan("--json " + arguments);
-    EXPECT_EQ(result.code, 0) << result.err;
-    const auto json = ParseJson(result.out, "output");
-    EXPECT_TRUE(json.ok()) << json.status();
-    return json.ok() ? *json : Json(nullptr);
-  }
   void ExpectError(const std::string& arguments, const std::string& text) const {
     const CommandResult result = fixture_->Plan(arguments);
     EXPECT_NE(result.code, 0);
@@ -38,8 +24,6 @@ class PlanBudget : public ::testing::Test {
     quality["loss"] = "measured";
     ASSERT_TRUE(WriteJson(fixture_->At("quality.json"), quality).ok());
   }
-
-  std::optional<PlanFixture> fixture_;
 };
 
 TEST_F(PlanBudget, SizeRatioLimitsAllWeightsTogether) {

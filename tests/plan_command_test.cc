@@ -13,30 +13,13 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class PlanCommand : public ::testing::Test {
+class PlanCommand : public PlanTest {
  protected:
-  void SetUp() override {
-    SKIP_WITHOUT_MODEL();
-    auto fixture = PlanFixture::Create();
-    ASSERT_TRUE(fixture.ok()) << fixture.status();
-    fixture_.emplace(*std::move(fixture));
-  }
-
-  // The document that `plan --json` prints; null where it fails.
-  Json PlanJson(const std::string& arguments) const {
-    const CommandResult result = fixture_->Plan("--json " + arguments);
-    EXPECT_EQ(result.code, 0) << result.err;
-    const auto json = ParseJson(result.out, "output");
-    EXPECT_TRUE(json.ok()) << json.status();
-    return json.ok() ? *json : Json(nullptr);
-  }
   void ExpectError(const std::string& arguments, const std::string& text) const {
     const CommandResult result = fixture_->Plan(arguments);
     EXPECT_EQ(result.code, 2) << result.err;
     EXPECT_THAT(result.err, HasSubstr(text));
   }
-
-  std::optional<PlanFixture> fixture_;
 };
 
 TEST_F(PlanCommand, ExplainsWhatMoreOfEachLimitIsWorth) {

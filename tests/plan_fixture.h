@@ -2,11 +2,15 @@
 // files that `dilemma plan` reads: what its command is tested on.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "cluster/cluster.h"
 #include "tests/command_runner.h"
 
@@ -25,6 +29,28 @@ class PlanFixture {
   explicit PlanFixture(TempDir dir) : dir_(std::move(dir)) {}
   TempDir dir_;
   Cluster cluster_;
+};
+
+// Of tests on one such fixture each.
+class PlanTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    SKIP_WITHOUT_MODEL();
+    auto fixture = PlanFixture::Create();
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_.emplace(*std::move(fixture));
+  }
+
+  // The document that `plan --json` prints; null where it fails.
+  Json PlanJson(const std::string& arguments) const {
+    const CommandResult result = fixture_->Plan("--json " + arguments);
+    EXPECT_EQ(result.code, 0) << result.err;
+    const auto json = ParseJson(result.out, "output");
+    EXPECT_TRUE(json.ok()) << json.status();
+    return json.ok() ? *json : Json(nullptr);
+  }
+
+  std::optional<PlanFixture> fixture_;
 };
 
 }  // namespace dilemma::testing

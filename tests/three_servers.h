@@ -1,4 +1,4 @@
-// An emulated cluster of three servers that are alike, "a", "b" and "c", each a node process, for tests.
+// Three servers that are alike, "a", "b" and "c", and an emulated cluster of them, each a node process.
 #pragma once
 
 #include <filesystem>
@@ -10,8 +10,7 @@
 
 namespace dilemma {
 
-inline absl::StatusOr<std::unique_ptr<EmulatedCluster>> EmulateThreeServers(
-    const std::filesystem::path& work_dir) {
+inline Cluster ThreeServers() {
   Cluster cluster;
   cluster.name = "emulated";
   for (const std::string name : {"a", "b", "c"}) {
@@ -20,10 +19,15 @@ inline absl::StatusOr<std::unique_ptr<EmulatedCluster>> EmulateThreeServers(
     server.threads = 1;
     cluster.servers.push_back(server);
   }
+  return cluster;
+}
+
+inline absl::StatusOr<std::unique_ptr<EmulatedCluster>> EmulateThreeServers(
+    const std::filesystem::path& work_dir) {
   EmulatorOptions options;
   options.binary = DILEMMA_BINARY;
   options.work_dir = work_dir;
-  return EmulatedCluster::Start(cluster, options);
+  return EmulatedCluster::Start(ThreeServers(), options);
 }
 
 }  // namespace dilemma

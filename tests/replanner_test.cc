@@ -69,5 +69,25 @@ TEST_F(ReplannerTest, OutsideTheBudgetOnlyWhereThatIsAllowedAndByLittle) {
   for (const PlanStage& stage : plan->stages) EXPECT_NE(stage.server, "b");
 }
 
+TEST_F(ReplannerTest, NewShardsHoldTheWeightsThatTheLossWasMeasuredWith) {
+  NEEDS_MODEL();
+  ASSERT_NO_FATAL_FAILURE(Make(2 * kLeastLoss));
+  const TempDir dir = *TempDir::Create("dilemma-replanner-test");
+  ReplannerOptions options;
+  int asked = 0;
+  options.weights = [&](const TensorInfo&, TensorType) -> absl::StatusOr<std::string> {
+    ++asked;
+    return Unavailable("as measured");
+  };
+  const Replanner replanner(original_, inputs_, options);
+  Outage outage;
+  outage.servers = {"b"};
+  absl::StatusOr<Plan> plan = replanner.PlanWithout(outage);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const absl::Status written = replanner.WriteShards(*plan, dir.path(), nullptr);
+  EXPECT_THAT(std::string(Message(written)), HasSubstr("as measured"));
+  EXPECT_GT(asked, 0);
+}
+
 }  // namespace
 }  // namespace dilemma

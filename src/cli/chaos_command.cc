@@ -44,6 +44,7 @@ using Memory = std::map<std::string, std::vector<int64_t>>;
 
 struct Run {
   Plan plan;
+  TensorBytes weights;  // of its shards, and of new ones
   fs::path dir;
   std::unique_ptr<EmulatedCluster> emulated;
   std::unique_ptr<Tokenizer> tokenizer;
@@ -98,7 +99,8 @@ absl::StatusOr<PlanInputs> MakeChaosPlan(const Options& options, const std::stri
   line.Finish();
   ASSIGN_OR_RETURN(run.plan,
                    ToPlan({in.model, sha256, in.cluster, in.quality, in.workload}, problem, result));
-  RETURN_IF_ERROR(WriteShards(in.model, run.plan, run.dir / "shards"));
+  ASSIGN_OR_RETURN(run.weights, WeightsAsMeasured(in.model, options.recovery.quality));
+  RETURN_IF_ERROR(WriteShards(in.model, run.plan, run.dir / "shards", run.weights));
   return in;
 }
 
@@ -251,6 +253,7 @@ absl::Status RunChaos(const Program& program, const Options& options) {
   RecoveryOptions recovery;
   ASSIGN_OR_RETURN(recovery.inputs, MakeChaosPlan(options, model.string(), run));
   recovery.replan.allow_worse = options.recovery.allow_worse;
+  recovery.replan.weights = run.weights;
   recovery.stand_by = options.recovery.stand_by;
   recovery.on_event = [](const RecoveryEvent& event) { Say(Describe(event)); };
   recovery.ring = QuickToNotice({});

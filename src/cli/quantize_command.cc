@@ -9,7 +9,6 @@
 #include "cli/time_left.h"
 #include "distill/distill.h"
 #include "model/gguf_reader.h"
-#include "quantizer/importance.h"
 #include "quantizer/shard_writer.h"
 
 namespace dilemma::cli {
@@ -40,42 +39,17 @@ absl::StatusOr<ModelInfo> MakeWithText(const ModelInfo& model, const Plan& plan,
   return ReadModel(path);
 }
 
-// The same, by the importance of inputs in a quality file.
-absl::StatusOr<ModelInfo> MakeByImportance(const ModelInfo& model, const Plan& plan, const Options& options,
-                                           const std::filesystem::path& dir) {
-  ASSIGN_OR_RETURN(Importance importance, ReadImportance(options.importance));
-  if (importance.empty()) {
-    return InvalidArgument(
-        "'{}' has no importance of inputs: measure it anew with `dilemma sensitivity --loss measured`",
-        options.importance);
-  }
-  std::error_code error;
-  std::filesystem::create_directories(dir, error);
-  if (error) return FailedPrecondition("cannot make the folder '{}': {}", dir.string(), error.message());
-  ProgressLine line("rounding by importance");
-  const std::filesystem::path path = dir / "model.gguf";
-  RETURN_IF_ERROR(WriteWholeFrom(model, plan.Types(), QuantizeByImportance(model, std::move(importance)),
-                                 /*tied=*/false, path,
-                                 [&](int done, int total) {
-                                   line.Update(static_cast<double>(done) / total, "");
-                                   return !Interrupted();
-                                 })
-                      .status());
-  return ReadModel(path);
-}
-
-// `model` may be at the plan's types already; its tensors are copied then.
-absl::Status WriteAll(const ModelInfo& model, Plan& plan, const Options& options) {
-  RETURN_IF_ERROR(WriteShards(model, plan, options.shards));
+// `model` may be at the plan's types already; its tensors are copied then. `bytes`: null, or the weights.
+absl::Status WriteAll(const ModelInfo& model, Plan& plan, const Options& options, const TensorBytes& bytes) {
+  RETURN_IF_ERROR(WriteShards(model, plan, options.shards, bytes));
   RETURN_IF_ERROR(WriteJson(options.plan, PlanToJson(plan)));
   if (options.whole.empty()) return absl::OkStatus();
   ProgressLine line("writing the whole model");
-  return WriteWhole(model, plan.Types(), options.whole,
-                    [&](int done, int total) {
-                      line.Update(static_cast<double>(done) / total, "");
-                      return !Interrupted();
-                    })
-      .status();
+  const auto progress = [&](int done, int total) {
+    line.Update(static_cast<double>(done) / total, "");
+    return !Interrupted();
+  };
+  return WriteWholeFrom(model, plan.Types(), bytes, /*tied=*/false, options.whole, progress).status();
 }
 
 // How the weights were made, for people.
@@ -106,17 +80,20 @@ absl::Status Run(const Program& program, const Options& options) {
   if (!options.importance.empty() && !options.calibration.text.empty())
     return InvalidArgument("--importance and --calib both say how important inputs are: give one");
   for (PlanStage& stage : plan.stages) stage.shard.clear();  // those that are there may be of other weights
-  if (options.calibration.text.empty() && options.importance.empty()) {
-    RETURN_IF_ERROR(WriteAll(model, plan, options));
+  if (options.calibration.text.empty()) {
+    ASSIGN_OR_RETURN(const TensorBytes bytes, WeightsAsMeasured(model, options.importance));
+    if (!options.importance.empty() && bytes == nullptr) {
+      return InvalidArgument(
+          "'{}' has no importance of inputs: measure it anew with `dilemma sensitivity --loss measured`",
+          options.importance);
+    }
+    RETURN_IF_ERROR(WriteAll(model, plan, options, bytes));
   } else {
     const std::filesystem::path work = std::filesystem::path(options.shards) / "distill.work";
-    absl::StatusOr<ModelInfo> made = options.importance.empty()
-                                         ? MakeWithText(model, plan, options, work)
-                                         : MakeByImportance(model, plan, options, work);
-    if (made.ok()) RETURN_IF_ERROR(WriteAll(*made, plan, options));
+    ASSIGN_OR_RETURN(const ModelInfo made, MakeWithText(model, plan, options, work));
+    RETURN_IF_ERROR(WriteAll(made, plan, options, nullptr));
     std::error_code ignored;
-    if (made.ok() || !options.importance.empty()) std::filesystem::remove_all(work, ignored);
-    RETURN_IF_ERROR(made.status());
+    std::filesystem::remove_all(work, ignored);
   }
   if (program.json) {
     PrintJson(PlanToJson(plan)["stages"]);

@@ -76,6 +76,7 @@ absl::StatusOr<std::unique_ptr<ResilientCoordinator>> OpenResilient(const Plan& 
                                                                     RecoveryOptions options) {
   if (!flags.profile.empty()) {
     ASSIGN_OR_RETURN(options.inputs, InputsOf(plan, cluster, model_path, flags));
+    ASSIGN_OR_RETURN(options.replan.weights, WeightsAsMeasured(options.inputs->model, flags.quality));
   } else if (flags.allow_worse || flags.stand_by) {
     return InvalidArgument("{} needs --profile: without it nothing can be planned again",
                            flags.stand_by ? "--stand-by" : "--allow-worse");

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "base/utf8.h"
 #include "budget/size_budget.h"
+#include "quantizer/importance.h"
 #include "quantizer/weight_loss.h"
 #include "runtime/plan_shards.h"
 
@@ -108,14 +109,21 @@ SolveOptions MakeSolveOptions(double time_limit_s, double gap, ProgressLine& lin
   return options;
 }
 
-absl::Status WriteShards(const ModelInfo& model, Plan& plan, const fs::path& dir) {
+absl::StatusOr<TensorBytes> WeightsAsMeasured(const ModelInfo& model, const std::string& quality_file) {
+  if (quality_file.empty()) return TensorBytes();
+  ASSIGN_OR_RETURN(Importance importance, ReadImportance(quality_file));
+  return QuantizeByImportance(model, std::move(importance));
+}
+
+absl::Status WriteShards(const ModelInfo& model, Plan& plan, const fs::path& dir, const TensorBytes& bytes) {
   ProgressLine line("quantizing");
   const size_t stages = plan.stages.size();
-  return WritePlanShards(model, plan, dir, [&](double done, size_t stage) {
+  const auto progress = [&](double done, size_t stage) {
     line.Update(done / static_cast<double>(stages),
                 fmt::format("shard {} of {} for {}", stage + 1, stages, plan.stages[stage].server));
     return !Interrupted();
-  });
+  };
+  return WritePlanShards(model, plan, dir, progress, bytes);
 }
 
 absl::StatusOr<Answer> Ask(Coordinator& coordinator, const Tokenizer& tokenizer, const PromptOptions& options,

@@ -17,6 +17,7 @@
 #include "planner/make_plan.h"
 #include "planner/solver.h"
 #include "quality/quality.h"
+#include "quantizer/shard_writer.h"
 #include "runtime/coordinator.h"
 
 namespace dilemma::cli {
@@ -45,8 +46,12 @@ absl::StatusOr<Plan> ToPlan(const PlannedModel& planned, const Problem& problem,
 SolveOptions MakeSolveOptions(double time_limit_s, double gap, ProgressLine& line);
 
 // Writes the plan's shards to `dir` as <sha256>.gguf (those that are there already are kept) and fills the
-// plan's hashes.
-absl::Status WriteShards(const ModelInfo& model, Plan& plan, const std::filesystem::path& dir);
+// plan's hashes. `bytes` as in WriteShard.
+absl::Status WriteShards(const ModelInfo& model, Plan& plan, const std::filesystem::path& dir,
+                         const TensorBytes& bytes = nullptr);
+// The model's bytes as a quality file's losses were measured: rounded by the importance of inputs that it
+// holds. Null where it holds none, or `quality_file` is empty.
+absl::StatusOr<TensorBytes> WeightsAsMeasured(const ModelInfo& model, const std::string& quality_file);
 
 struct PromptOptions {
   std::string prompt;

@@ -7,7 +7,9 @@
 
 #include "absl/status/statusor.h"
 #include "plan/plan.h"
+#include "quantizer/shard_writer.h"
 #include "recovery/survivors.h"
+#include "runtime/plan_shards.h"
 #include "study/plan_inputs.h"
 
 namespace dilemma {
@@ -17,6 +19,7 @@ struct ReplannerOptions {
   double time_limit_s = 2;      // of one solve
   double gap = 0.01;            // a plan that is as good as that is good enough
   double serve_requests = 100;  // over which moving a shard must pay off: what is in place is preferred
+  TensorBytes weights;          // of new shards, as the plan's loss was measured; null: rounded plainly
 };
 
 // Thread-compatible.
@@ -30,7 +33,11 @@ class Replanner {
   // not inside the budget. Shards that stay as they are have their hashes; others are to be written.
   absl::StatusOr<Plan> PlanWithout(const Outage& outage, std::function<bool()> stop = nullptr) const;
 
-  const PlanInputs& inputs() const { return inputs_; }
+  // Writes what the plan lacks, from the model.
+  absl::Status WriteShards(Plan& plan, const std::filesystem::path& dir,
+                           const ShardsProgress& progress) const {
+    return WritePlanShards(inputs_.model, plan, dir, progress, options_.weights);
+  }
 
  private:
   absl::StatusOr<Plan> Solve(const PlanInputs& inputs, const std::function<bool()>& stop) const;

@@ -15,7 +15,6 @@
 #include "recovery/continuation.h"
 #include "recovery/stand_by.h"
 #include "runtime/machine.h"
-#include "runtime/plan_shards.h"
 
 namespace dilemma {
 namespace {
@@ -289,8 +288,7 @@ class Keeper : public ResilientCoordinator {
                          outage.ToString());
     }
     ASSIGN_OR_RETURN(Plan again, replanner_->PlanWithout(outage, [this] { return Ended(); }));
-    RETURN_IF_ERROR(WritePlanShards(replanner_->inputs().model, again, shards_,
-                                    [this](double, size_t) { return !Ended(); }));
+    RETURN_IF_ERROR(replanner_->WriteShards(again, shards_, [this](double, size_t) { return !Ended(); }));
     return OpenPlan(again, outage);
   }
 

@@ -4,7 +4,6 @@
 
 #include "base/interrupt.h"
 #include "base/status.h"
-#include "runtime/plan_shards.h"
 #include "runtime/shipping.h"
 
 namespace dilemma {
@@ -29,8 +28,7 @@ absl::StatusOr<Plan> StandBy::Prepare(const std::string& lost) {
   Outage outage;
   outage.servers.insert(lost);
   ASSIGN_OR_RETURN(Plan plan, replanner_->PlanWithout(outage, [this] { return Stopped(); }));
-  RETURN_IF_ERROR(WritePlanShards(replanner_->inputs().model, plan, shards_,
-                                  [this](double, size_t) { return !Stopped(); }));
+  RETURN_IF_ERROR(replanner_->WriteShards(plan, shards_, [this](double, size_t) { return !Stopped(); }));
   CoordinatorOptions ship = options_;
   ship.on_ship = [this](std::string_view, int64_t, int64_t) { return !Stopped(); };
   RETURN_IF_ERROR(ShipShards(plan, cluster_, shards_, ship));

@@ -2,7 +2,6 @@
 
 #include "base/file.h"
 #include "base/status.h"
-#include "quantizer/shard_writer.h"
 #include "runtime/shipping.h"
 
 namespace dilemma {
@@ -10,7 +9,7 @@ namespace dilemma {
 namespace fs = std::filesystem;
 
 absl::Status WritePlanShards(const ModelInfo& model, Plan& plan, const fs::path& dir,
-                             const ShardsProgress& progress) {
+                             const ShardsProgress& progress, const TensorBytes& bytes) {
   std::error_code error;
   fs::create_directories(dir, error);
   if (error) return FailedPrecondition("cannot create folder '{}': {}", dir.string(), error.message());
@@ -21,7 +20,7 @@ absl::Status WritePlanShards(const ModelInfo& model, Plan& plan, const fs::path&
     const auto report = [&](int done, int total) {
       return !progress || progress(static_cast<double>(i) + static_cast<double>(done) / total, i);
     };
-    auto info = WriteShard(model, stage.first_unit, stage.last_unit, stage.types, part, report);
+    auto info = WriteShard(model, stage.first_unit, stage.last_unit, stage.types, part, report, bytes);
     if (!info.ok()) {
       fs::remove(part, error);
       return info.status();

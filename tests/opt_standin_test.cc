@@ -2,9 +2,11 @@
 // k-quants, it computes what the whole does; and it has learned something.
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 #include "base/file.h"
 #include "base/status.h"
+#include "distill/distill.h"
 #include "engine/tokenizer.h"
 #include "gtest/gtest.h"
 #include "model/gguf_reader.h"
@@ -78,6 +80,36 @@ TEST_F(OptStandinTest, QuantizedStagesEqualTheQuantizedWholeExactly) {
     ASSERT_TRUE(expected.ok() && found.ok());
     EXPECT_TRUE(*expected == *found) << mix;
   }
+}
+
+TEST_F(OptStandinTest, ADistilledModelOfTiedEndsKeepsOneMatrix) {
+  const auto model = ReadModel(ModelPath());
+  ASSERT_TRUE(model.ok()) << model.status();
+  const auto dir = TempDir::Create("dilemma-standin");
+  ASSERT_TRUE(dir.ok());
+  std::mt19937 random(1);
+  std::vector<std::vector<int32_t>> windows(4);
+  for (auto& window : windows) {
+    window.push_back(2);
+    while (window.size() < 16)
+      window.push_back(static_cast<int32_t>(random() % static_cast<unsigned>(model->n_vocab)));
+  }
+  std::vector<TypeMix> types(model->units.size(), *TypeMix::Parse("q8_0"));  // copied
+  types.front() = types.back() = *TypeMix::Parse("iq4_nl");
+  const fs::path path = dir->path() / "student.gguf";
+  const auto made = Distill(*model, types, windows, {.work_dir = {}}, path);
+  ASSERT_TRUE(made.ok()) << made.status();
+  const auto student = ReadModel(path);
+  ASSERT_TRUE(student.ok()) << student.status();
+  EXPECT_TRUE(student->tied_head);
+  EXPECT_LT(student->file_bytes, model->file_bytes);
+  const auto whole = WholeModel(path, kOptions);
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  const OptReference text = {.prompt = Prompt(), .tokens = {}, .logits = {}};
+  const auto logits = Follow(*whole, text);
+  ASSERT_TRUE(logits.ok()) << logits.status();
+  for (const std::vector<float>& row : *logits)
+    EXPECT_TRUE(std::ranges::all_of(row, [](float value) { return std::isfinite(value); }));
 }
 
 TEST_F(OptStandinTest, PredictsTextFarBetterThanChance) {

@@ -2,17 +2,19 @@
 // both. Prints file bytes, mean KL from the teacher on text that nothing was calibrated on, and the paired
 // ratio to the file that llama-quantize makes with an importance matrix. Make those first, then all figures
 // come from one run:
-//   bench/quality_llama_quantize.py --text dev-v1.1.json
+//   bench/quality_llama_quantize.py --text dev-v1.1.json --only-make
 //   build/bench/distill_bench --text dev-v1.1.json --second "$(scripts/prose.sh)" --seeds 1,2,3
 // Checks that no file of ours is larger than what it is compared with. --without-peers: the rows' types and
 // sizes are taken as known and nothing is compared.
 #include <cstdio>
 #include <map>
+#include <optional>
 
 #include "CLI/CLI.hpp"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "bench/type_bank.h"
 #include "distill/choose_types.h"
 #include "distill/distill.h"
 #include "distill/sensitivity.h"
@@ -31,7 +33,7 @@ struct Row {
   std::string name;
   int64_t bytes = 0;                    // of llama-quantize's file
   std::string layers, ends;             // its types, where there is no file to read them from
-  double bits = 0, same = 0, both = 0;  // what is aimed at, in times its KL
+  double bits = 0, same = 0, both = 0;  // what is aimed at, in times its KL; 0: nothing
 };
 const Row kRows[] = {{"Q5_0", 104998464, "q5_0", "q8_0", 0.55, 0.60, 0.40},
                      {"Q4_K_M", 105454144, "q5_0+ffn_down=q6_k", "q8_0", 0.80, 0.60, 0.60},
@@ -108,9 +110,9 @@ class Bench {
     for (const std::string& name : args_.rows) {
       const auto known =
           std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& row) { return row.name == name; });
-      if (known == std::end(kRows)) return InvalidArgument("no row {}", name);
-      rows_.push_back(*known);
-      Row& row = rows_.back();
+      const bool aimed = known != std::end(kRows);
+      if (!aimed && args_.without_peers) return InvalidArgument("the types of row {} are not known", name);
+      Row& row = rows_.emplace_back(aimed ? *known : Row{.name = name});
       if (args_.without_peers) {
         ASSIGN_OR_RETURN(const TypeMix layers, TypeMix::Parse(row.layers));
         ASSIGN_OR_RETURN(const TypeMix ends, TypeMix::Parse(row.ends));
@@ -149,14 +151,29 @@ class Bench {
     return found.table;
   }
 
+  // As `quantize --importance` does.
+  absl::Status Round(uint32_t seed, const std::vector<TypeMix>& types, std::span<const TokenWindow> windows,
+                     const fs::path& path) {
+    RETURN_IF_ERROR(TableFor(seed, windows).status());
+    if (!bank_ || bank_seed_ != seed) {
+      ASSIGN_OR_RETURN(Importance importance, ReadImportance(dir_ / fmt::format("quality-{}.json", seed)));
+      bank_.emplace(model_, std::move(importance));
+      bank_seed_ = seed;
+    }
+    return bank_->Write(types, model_.tied_head && types.front() == types.back(), path).status();
+  }
+
   absl::Status Make(const Row& row, const std::string& part, uint32_t seed, std::span<const TypeMix> types,
                     std::span<const TokenWindow> windows) {
     const std::string name = fmt::format("{} {} seed {}", row.name, part, seed);
     const fs::path path = dir_ / fmt::format("{}-{}-{}.gguf", row.name, part, seed);
-    if (!fs::exists(path)) {
+    if (fs::exists(path)) {
+      Say(fmt::format("{}: made before", name));
+    } else if (part == "bits" || part == "scales") {
+      RETURN_IF_ERROR(Round(seed, types, windows, path));
+    } else {
       const Stopwatch watch;
-      DistillOptions options = {.threads = args_.threads, .work_dir = dir_ / "units"};
-      if (part == "bits" || part == "scales") options.method = DistillMethod::kImportance;
+      const DistillOptions options = {.threads = args_.threads, .work_dir = dir_ / "units"};
       RETURN_IF_ERROR(Distill(model_, types, windows, options, path, [](const DistillEvent& event) {
                         std::fprintf(stderr, "\r%d/%d %s: %s        ", event.done, event.total,
                                      event.unit.c_str(), event.note.c_str());
@@ -171,7 +188,7 @@ class Bench {
                          part == "bits"   ? row.bits
                          : part == "both" ? row.both
                          : part == "same" ? row.same
-                                          : 1.0});
+                                          : 0.0});
     return absl::OkStatus();
   }
 
@@ -221,8 +238,9 @@ class Bench {
         peers[student.name.substr(0, student.name.find(' '))] = i;
       } else if (const auto peer = peers.find(student.row); peer != peers.end()) {
         const Estimate times = RatioEstimate(scores[i + 1].kl, scores[peer->second + 1].kl);
-        ratio = fmt::format("{:.3f} [{:.3f}, {:.3f}], aim {:.2f}: {}", times.mean, times.low, times.high,
-                            student.aim, times.mean <= student.aim ? "met" : "missed");
+        ratio = fmt::format("{:.3f} [{:.3f}, {:.3f}]", times.mean, times.low, times.high);
+        if (student.aim > 0)
+          ratio += fmt::format(", aim {:.2f}: {}", student.aim, times.mean <= student.aim ? "met" : "missed");
       }
       std::printf("%-24s %11ld bytes  KL %.4f [%.4f, %.4f]  %s\n", student.name.c_str(),
                   static_cast<long>(student.bytes), kl.mean, kl.low, kl.high, ratio.c_str());
@@ -239,6 +257,8 @@ class Bench {
   std::vector<Row> rows_;
   std::map<std::string, std::vector<TypeMix>> types_;  // of llama-quantize's files
   std::vector<Student> students_;
+  std::optional<TypeBank> bank_;
+  uint32_t bank_seed_ = 0;  // of bank_, where there is one
 };
 
 }  // namespace
@@ -252,7 +272,7 @@ int main(int argc, char** argv) {
       ->required();
   app.add_option("--second", args.second, "text of another domain, to measure on alone");
   app.add_option("--peers", args.peers, "folder of llama-quantize's files");
-  app.add_option("--rows", args.rows)->delimiter(',');
+  app.add_option("--rows", args.rows, "names of llama-quantize's types")->delimiter(',');
   app.add_option(
          "--parts", args.parts,
          "bits: chosen types, scales by importance; same: llama-quantize's types, distilled; both; scales: "

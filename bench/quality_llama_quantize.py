@@ -25,6 +25,7 @@ def arguments():
     parser.add_argument("--windows", type=int, default=20, help="test windows of 512 tokens")
     parser.add_argument("--chunks", type=int, default=64, help="calibration windows of 512 tokens")
     parser.add_argument("--dilemma", type=pathlib.Path, default=ROOT / "build/bin/dilemma")
+    parser.add_argument("--only-make", action="store_true", help="make the files with an importance matrix, measure nothing")
     parser.add_argument("--out", type=pathlib.Path, help="also write all figures to this file (JSON)")
     return parser.parse_args()
 
@@ -47,7 +48,7 @@ def make(path, command):
 
 
 def make_all(args, peers, folder):
-    """The teacher, the importance matrix, and each type plain and with it."""
+    """The teacher, the importance matrix, and each type with it and (unless --only-make) plain."""
     model = args.model or subprocess.check_output([ROOT / "scripts/model.sh"], text=True).splitlines()[-1]
     quantize, threads = peers / "llama-quantize", os.cpu_count()
     teacher = make(folder / "teacher-f16.gguf", [quantize, "--allow-requantize", model, "{out}", "F16", threads])
@@ -58,7 +59,8 @@ def make_all(args, peers, folder):
                    args.chunks, "-t", threads, "--no-ppl"])
     made = {}
     for name in args.types:
-        made[name, "plain"] = make(folder / f"{name}.gguf", [quantize, teacher, "{out}", name, threads])
+        if not args.only_make:
+            made[name, "plain"] = make(folder / f"{name}.gguf", [quantize, teacher, "{out}", name, threads])
         made[name, "imatrix"] = make(folder / f"{name}-imatrix.gguf",
                                      [quantize, "--imatrix", matrix, teacher, "{out}", name, threads])
     return teacher, made
@@ -104,6 +106,8 @@ def main():
     folder = CACHE / "bench" / "quality" / (args.model.stem if args.model else "default")
     folder.mkdir(parents=True, exist_ok=True)
     teacher, made = make_all(args, peers, folder)
+    if args.only_make:
+        return print(folder)
     files = [*made.values(), *args.contenders]
     results = [measure(args, teacher, files, args.text, "test")]
     report(results[0], made, args.contenders)

@@ -112,7 +112,11 @@ class Bench {
           std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& row) { return row.name == name; });
       const bool aimed = known != std::end(kRows);
       if (!aimed && args_.without_peers) return InvalidArgument("the types of row {} are not known", name);
-      Row& row = rows_.emplace_back(aimed ? *known : Row{.name = name});
+      Row& row = rows_.emplace_back();
+      if (aimed)
+        row = *known;
+      else
+        row.name = name;
       if (args_.without_peers) {
         ASSIGN_OR_RETURN(const TypeMix layers, TypeMix::Parse(row.layers));
         ASSIGN_OR_RETURN(const TypeMix ends, TypeMix::Parse(row.ends));
@@ -163,7 +167,7 @@ class Bench {
     return bank_->Write(types, model_.tied_head && types.front() == types.back(), path).status();
   }
 
-  absl::Status Make(const Row& row, const std::string& part, uint32_t seed, std::span<const TypeMix> types,
+  absl::Status Make(const Row& row, const std::string& part, uint32_t seed, const std::vector<TypeMix>& types,
                     std::span<const TokenWindow> windows) {
     const std::string name = fmt::format("{} {} seed {}", row.name, part, seed);
     const fs::path path = dir_ / fmt::format("{}-{}-{}.gguf", row.name, part, seed);

@@ -12,9 +12,12 @@ namespace dilemma {
 namespace {
 
 constexpr double kShave = 1e-11;  // rounding errors of the sums that make a bound, relative
-constexpr int kBeginEvaluations = 10, kBeginIterations = 20;
-constexpr int kRounds = 4, kWidenIterations = 20;
-constexpr int kCycleEvaluations = 4, kCycleIterations = 20;
+constexpr int kBracket = 6, kBeginEvaluations = 80;
+constexpr double kMuStep = 3;
+constexpr int kRounds = 4, kWidenEvaluations = 20;
+constexpr double kMuScale = 3;      // loss follows its price less steeply than servers follow theirs
+constexpr double kFirstGain = 0.5;  // share of the distance to the optimum that a first step is meant to gain
+constexpr double kPromise = 5e-5;   // of the bound: less is not worth an evaluation
 constexpr double kWorthwhile = 2e-4;  // growth of the bound by which a cycle was worth it
 constexpr double kMuClose = 1.004;    // prices this near to each other need no one between
 constexpr int kOrderAttempts = 4;     // while there is no plan: orders that care more and more for quality
@@ -23,6 +26,24 @@ constexpr int kMostEvaluations = 10000;
 constexpr int kMostServers = 64;  // a beam's label remembers its servers in one word
 constexpr int kRecuts = 8;
 constexpr double kRecutStep = 1.5;
+
+std::vector<double> Scale(int servers) {
+  std::vector<double> scale(static_cast<size_t>(servers) + 2, 1.0);
+  scale[0] = kMuScale;
+  return scale;
+}
+
+// As the bundle has them.
+std::vector<double> VectorOf(const Prices& prices) {
+  std::vector<double> all{prices.mu};
+  all.insert(all.end(), prices.pi.begin(), prices.pi.end());
+  all.push_back(prices.kappa);
+  return all;
+}
+
+Prices PricesOf(const std::vector<double>& all) {
+  return {all.front(), all.back(), std::vector<double>(all.begin() + 1, all.end() - 1)};
+}
 
 }  // namespace
 
@@ -34,9 +55,14 @@ std::vector<double> Prices::OfBlocks() const {
 
 BlockBound::BlockBound(const BlockInstance& instance, BlockTable& table, Incumbent& incumbent,
                        std::function<bool()> stop)
-    : in_(instance), table_(table), incumbent_(incumbent), stop_(std::move(stop)), near_(instance.servers) {
+    : in_(instance),
+      table_(table),
+      incumbent_(incumbent),
+      stop_(std::move(stop)),
+      near_(instance.servers),
+      paths_(instance, near_),
+      bundle_(Scale(instance.servers)) {
   prices_.pi.assign(static_cast<size_t>(in_.servers), 0.0);
-  current_ = prices_;
 }
 
 double BlockBound::Constant(const Prices& prices) const {
@@ -90,79 +116,103 @@ double BlockBound::Improve(const PathEnds& ends, Prices& prices, int iterations)
   return best;
 }
 
-double BlockBound::Evaluate(double mu, int iterations) {
-  table_.Compute(mu);
-  current_.mu = mu;
-  const double value = Improve(ends_, current_, iterations);
+// The bound at these prices, where its slope is what the best path takes too much of each priced thing.
+double BlockBound::Evaluate(const Prices& prices) {
+  if (table_.mu() != prices.mu) table_.Compute(prices.mu);
+  const double least = paths_.Solve(table_, ends_, prices.OfBlocks());
+  if (least == kNever) {  // every block that a better plan needs is gone
+    bound_ = kNever;
+    return kNever;
+  }
+  const double value = (least - Constant(prices)) - kShave * std::abs(least);
+  path_ = paths_.Trace();
+  slope_.assign(static_cast<size_t>(in_.servers) + 2, -1.0);
+  slope_[0] = in_.has_budget ? TypeChooser(in_, path_).LossAt(prices.mu) - 1 : 0;
+  for (const Block& block : path_) slope_[static_cast<size_t>(block.server) + 1] += 1;
+  slope_.back() = static_cast<double>(path_.size()) - in_.max_blocks;
+  bundle_.Add(VectorOf(prices), value, slope_, static_cast<int>(cut_paths_.size()));
+  cut_paths_.push_back(path_);
+  TryPath(path_, prices.mu);
   if (value > bound_) {
     bound_ = value;
-    prices_ = current_;
+    prices_ = prices;
     best_path_ = path_;
   }
   return value;
 }
 
-// The bound is concave in mu and its slope is what the best path loses beyond the budget: brackets the zero
-// of the slope, then interpolates.
-void BlockBound::SearchMu(double mu, double factor, int evaluations, int iterations) {
-  double low = 0, high = kNever, low_slope = 0, high_slope = 0;
-  for (int i = 0; i < evaluations && !stop_(); ++i) {
-    Evaluate(mu, iterations);
-    const double slope = TypeChooser(in_, path_).LossAt(mu) - 1;
-    if (slope > 0) {
-      low = mu;
-      low_slope = slope;
-    } else {
-      high = mu;
-      high_slope = slope;
-    }
-    if (low == 0 || high == kNever) {
-      mu = slope > 0 ? mu * factor : mu / factor;
-      continue;
-    }
-    if (high < low * kMuClose) break;
-    const double share = std::clamp(low_slope / (low_slope - high_slope), 0.15, 0.85);
-    mu = std::exp(std::log(low) + share * (std::log(high) - std::log(low)));
+// A price on loss to begin with: between one at which the best path loses too much and one at which it does
+// not.
+void BlockBound::BracketMu(double mu, int evaluations) {
+  double low = 0, high = kNever;
+  Prices prices = prices_;
+  for (int i = 0; i < evaluations && !stop_() && !(high < low * kMuClose); ++i) {
+    prices.mu = mu;
+    if (Evaluate(prices) == kNever) return;
+    (slope_[0] > 0 ? low : high) = mu;
+    mu = high == kNever ? mu * kMuStep : low == 0 ? mu / kMuStep : std::sqrt(low * high);
   }
 }
 
+// Makes the best prices the bundle's centre; memory that grew and blocks that went may have raised the bound
+// there.
+void BlockBound::Centre() {
+  const Prices prices = prices_;
+  const double value = Evaluate(prices);
+  if (value == kNever) return;
+  const double target = std::min(incumbent_.cost, std::max(estimate_, value * 1.02));
+  bundle_.Restart(VectorOf(prices), value, slope_,
+                  kFirstGain * std::max(target - value, 1e-3 * std::abs(value)));
+}
+
+void BlockBound::Ascend(int evaluations) {
+  Centre();
+  for (int i = 0; i < evaluations && !stop_(); ++i) {
+    const Prices next = PricesOf(bundle_.Next());
+    if (bundle_.promised() < kPromise * std::abs(bound_) || Evaluate(next) == kNever) break;
+  }
+}
+
+// Servers that the paths at the best prices visit twice are remembered in between.
 bool BlockBound::Widen(int most) {
   bool grew = false;
+  const auto path_of = [&](int tag) -> const std::vector<Block>& {
+    return cut_paths_[static_cast<size_t>(tag)];
+  };
   for (int round = 0; round < kRounds && !stop_(); ++round) {
-    NgPaths paths(in_, near_);
-    table_.Compute(prices_.mu);
-    paths.Solve(table_, ends_, prices_.OfBlocks());
-    if (!near_.Forbid(paths.Trace(), most)) break;
+    bool changed = near_.Forbid(best_path_, most);
+    for (const int tag : bundle_.ActiveTags()) changed |= near_.Forbid(path_of(tag), most);
+    if (!changed) break;
     grew = true;
-    current_ = prices_;
-    Evaluate(prices_.mu, kWidenIterations);
+    bundle_.Forget([&](int tag) { return !near_.Allows(path_of(tag)) || UsesDropped(path_of(tag)); });
+    Ascend(kWidenEvaluations);
   }
   return grew;
+}
+
+bool BlockBound::UsesDropped(const std::vector<Block>& path) const {
+  return std::any_of(path.begin(), path.end(), [&](const Block& block) {
+    return table_.Cost(block.server, block.first, block.length) == kNever;
+  });
 }
 
 bool BlockBound::Begin(const PathEnds& ends) {
   ends_ = ends;
   table_.Compute(0);
   NgPaths paths(in_, near_);
-  const double base = paths.Solve(table_, ends, current_.OfBlocks());
+  const double base = paths.Solve(table_, ends, prices_.OfBlocks());
   if (base == kNever) return false;
   estimate_ = base * 1.5 + TypicalCost() * 0.1;
   bound_ = -kNever;
-  Evaluate(0, in_.has_budget ? 1 : kBeginIterations * 2);
-  if (in_.has_budget) SearchMu(estimate_ * 0.1, 3, kBeginEvaluations, kBeginIterations);
+  Evaluate(prices_);
+  if (in_.has_budget) BracketMu(estimate_ * 0.1, kBracket);
+  Ascend(kBeginEvaluations);
   return true;
 }
 
 bool BlockBound::Cycle(int most) {
   const double before = bound_;
-  current_ = prices_;
   const bool grew = Widen(most);
-  if (in_.has_budget && prices_.mu > 0) {
-    current_ = prices_;
-    SearchMu(prices_.mu, 1 + reach_, kCycleEvaluations, kCycleIterations);
-    reach_ = std::max(0.02, reach_ * 0.6);
-  }
-  current_ = prices_;
   table_.Compute(prices_.mu);
   return grew || bound_ - before > kWorthwhile * std::abs(bound_);
 }

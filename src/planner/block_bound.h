@@ -1,6 +1,7 @@
 // Lagrangian lower bounds for one block per server (docs/formulation.md): a price mu on loss, pi[n] on using
 // a server twice, kappa on the number of blocks. For given prices the rest is a path (ng_paths.h) over blocks
-// (block_table.h). Paths met on the way become assignments where they can: the upper bound.
+// (block_table.h). All prices move together (price_bundle.h). Paths met on the way become assignments where
+// they can: the upper bound.
 #pragma once
 
 #include <functional>
@@ -9,6 +10,7 @@
 #include "planner/block_instance.h"
 #include "planner/block_table.h"
 #include "planner/ng_paths.h"
+#include "planner/price_bundle.h"
 
 namespace dilemma {
 
@@ -61,9 +63,12 @@ class BlockBound {
   void TryPath(const std::vector<Block>& path, double mu);
 
  private:
-  double Evaluate(double mu, int iterations);
-  void SearchMu(double mu, double factor, int evaluations, int iterations);
+  double Evaluate(const Prices& prices);
+  void BracketMu(double mu, int evaluations);
+  void Ascend(int evaluations);
+  void Centre();
   bool Widen(int most);
+  bool UsesDropped(const std::vector<Block>& path) const;
   void DropBlocks(const NgPaths& completion, double gap);
   void Recut(const std::vector<int>& order, double mu);
   double PathCost(const std::vector<Block>& path) const;
@@ -74,15 +79,17 @@ class BlockBound {
   std::function<bool()> stop_;
   PathEnds ends_;
   Neighbourhoods near_;
-  Prices prices_;                 // best
-  Prices current_;                // where the search is
-  std::vector<Block> path_;       // of the last Improve's best value
-  std::vector<Block> best_path_;  // of bound_
-  std::vector<int> order_;        // best order of servers so far
-  std::vector<int> recut_;        // the last one that Dive cut anew
+  NgPaths paths_;
+  Prices prices_;              // best
+  std::vector<Block> path_;    // of the last evaluation
+  std::vector<double> slope_;  // of the bound there: loss, servers, number of blocks
+  PriceBundle bundle_;
+  std::vector<std::vector<Block>> cut_paths_;  // by tag of the bundle's cuts
+  std::vector<Block> best_path_;               // of bound_
+  std::vector<int> order_;                     // best order of servers so far
+  std::vector<int> recut_;                     // the last one that Dive cut anew
   double bound_ = -kNever;
   double estimate_ = 0;  // guess of the optimum while there is no incumbent
-  double reach_ = 0.6;   // how far mu is looked for, relative
 };
 
 }  // namespace dilemma

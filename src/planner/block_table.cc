@@ -1,22 +1,15 @@
 #include "planner/block_table.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
+
+#include "planner/min_plus.h"
 
 namespace dilemma {
 namespace {
 
-// next[i] = min(next[i], now[i - shift] + cost) for i in [shift, size).
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__) && \
-    !defined(__SANITIZE_ADDRESS__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-void RelaxShifted(const double* now, double* next, int shift, int size, double cost) {
-  for (int i = shift; i < size; ++i) {
-    const double candidate = now[i - shift] + cost;
-    next[i] = candidate < next[i] ? candidate : next[i];
-  }
-}
+constexpr double kFinest = 1 << 29;  // a server's dearest block in whole numbers
 
 }  // namespace
 
@@ -41,30 +34,51 @@ BlockTable::BlockTable(const BlockInstance& instance) : in_(instance) {
       alive_count_ += in_.MaxLength(n, a);
     }
   }
-  now_.resize(static_cast<size_t>(cells) + 1);
-  next_.resize(now_.size());
+  int shift = 0;
   size_t priced = 0;
   for (const auto& items : in_.items) {
     priced_row_.push_back(priced);
     priced += items.size();
+    for (const Item& item : items) shift = std::max(shift, item.cells);
   }
   priced_.resize(priced);
+  pad_ = static_cast<size_t>(shift);
+  now_.assign(pad_ + static_cast<size_t>(cells) + 1 + kCellPadding, kNoSum);
+  next_ = now_;
+  slack_cells_.assign(size, 0);
+  for (int n = 0; n < in_.servers; ++n)
+    for (int a = 0; a < in_.units; ++a)
+      for (int k = 1; k <= in_.MaxLength(n, a); ++k)
+        slack_cells_[RowStart(n, a) + static_cast<size_t>(k)] = in_.SlackCells(n, a, a + k);
 }
 
+// Priced costs become whole multiples of a server's grain, rounded down: what
+// comes out is a lower bound.
 void BlockTable::Compute(const BlockPrices& prices) {
   prices_ = prices;
+  grain_.assign(static_cast<size_t>(in_.servers), 0.0);
+  const auto priced = [&](const Item& item, int n) {
+    return item.cost + prices.mu * item.loss + prices.Memory(n) * static_cast<double>(item.excess);
+  };
+  for (int n = 0; n < in_.servers; ++n) {
+    double dearest = 0;
+    for (int u = 0; u < in_.units; ++u)
+      for (const Item& item : in_.Items(u, n)) dearest = std::max(dearest, priced(item, n));
+    grain_[static_cast<size_t>(n)] = std::max(dearest, 1e-290) * longest_[static_cast<size_t>(n)] / kFinest;
+  }
   size_t at = 0;
   for (size_t un = 0; un < in_.items.size(); ++un) {
-    const double memory = prices.Memory(static_cast<int>(un % static_cast<size_t>(in_.servers)));
+    const int n = static_cast<int>(un % static_cast<size_t>(in_.servers));
     for (const Item& item : in_.items[un])
-      priced_[at++] = item.cost + prices.mu * item.loss + memory * static_cast<double>(item.excess);
+      priced_[at++] = {item.cells,
+                       static_cast<int32_t>(std::floor(priced(item, n) / grain_[static_cast<size_t>(n)]))};
   }
   for (int n = 0; n < in_.servers; ++n)
     for (int a = 0; a < in_.units; ++a) ComputeRow(n, a);
 }
 
 void BlockTable::Drop(int n, int a, int k) {
-  const size_t row = row_[static_cast<size_t>(n)] + RowSize(n) * static_cast<size_t>(a);
+  const size_t row = RowStart(n, a);
   if (!alive_[row + static_cast<size_t>(k)]) return;
   alive_[row + static_cast<size_t>(k)] = 0;
   cost_[row + static_cast<size_t>(k)] = kNever;
@@ -76,23 +90,21 @@ void BlockTable::Drop(int n, int a, int k) {
 void BlockTable::ComputeRow(int n, int a) {
   const int length = reach_[static_cast<size_t>(n) * in_.units + a];
   if (length == 0) return;
-  const size_t start = row_[static_cast<size_t>(n)] + RowSize(n) * static_cast<size_t>(a);
-  double* row = &cost_[start];
-  const double memory = prices_.Memory(n);
-  std::fill(now_.begin(), now_.begin() + in_.SlackCells(n, a, a + 1) + 1, 0.0);
+  const size_t start = RowStart(n, a);
+  const double memory = prices_.Memory(n), grain = grain_[static_cast<size_t>(n)];
+  std::fill_n(now_.begin() + static_cast<std::ptrdiff_t>(pad_), slack_cells_[start + 1] + 1 + kCellPadding,
+              0);
   for (int k = 1; k <= length; ++k) {
-    const int u = a + k - 1, size = in_.SlackCells(n, a, a + k) + 1;
-    const auto& items = in_.Items(u, n);
-    const double* priced = &priced_[priced_row_[static_cast<size_t>(u) * in_.servers + n]];
-    std::fill(next_.begin(), next_.begin() + size, kNever);
-    for (size_t i = 0; i < items.size(); ++i)
-      RelaxShifted(now_.data(), next_.data(), items[i].cells, size, priced[i]);
-    row[k] = kNever;
+    const int u = a + k - 1, cells = slack_cells_[start + static_cast<size_t>(k)];
+    const size_t un = static_cast<size_t>(u) * in_.servers + n;
+    RelaxCells(&now_[pad_], &next_[pad_], &priced_[priced_row_[un]], static_cast<int>(in_.items[un].size()),
+               cells + 1);
+    double& cost = cost_[start + static_cast<size_t>(k)];
+    cost = kNever;
     if (alive_[start + static_cast<size_t>(k)]) {
-      row[k] = next_[static_cast<size_t>(size) - 1];
+      cost = grain * next_[pad_ + static_cast<size_t>(cells)];
       if (memory > 0)
-        row[k] +=
-            memory * static_cast<double>(in_.LeastBytes(n, a, a + k) + in_.stage[static_cast<size_t>(n)]);
+        cost += memory * static_cast<double>(in_.LeastBytes(n, a, a + k) + in_.stage[static_cast<size_t>(n)]);
     }
     now_.swap(next_);
   }
@@ -103,7 +115,8 @@ namespace {
 struct Partial {
   double cost = 0, loss = 0, busy = 0;
   int64_t used = 0;  // excess bytes
-  double bound = 0;  // priced cost of the best completion, what the block's bytes cost included
+  double bound = 0;  // priced cost of the best completion, what the block's
+                     // bytes cost included
   int parent = -1;
   int item = -1;
 };
@@ -193,7 +206,8 @@ class Enumerator {
     Truncate(to);
   }
 
-  // Sorted by cost, a partial choice is beaten by an earlier one that loses no more and takes no more room.
+  // Sorted by cost, a partial choice is beaten by an earlier one that loses no
+  // more and takes no more room.
   void DropDominated(std::vector<Partial>& list, bool finished) const {
     if (finished)
       for (Partial& p : list) p.used = 0, p.busy = 0;

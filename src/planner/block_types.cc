@@ -95,7 +95,7 @@ double TypeChooser::Choose(double mu, double limit, std::vector<int>& types) {
   Chosen best;
   const auto feasible = [](const Chosen& c) { return c.cost != kNever && c.loss <= 1 + kLossTolerance; };
   Chosen here = At({mu, {}});
-  if (here.cost >= limit && here.loss >= 1) return kNever;  // more quality would cost more
+  if (here.cost + mu * (here.loss - 1) >= limit) return kNever;  // so will any types within the budget
   if (feasible(here)) best = here;
   if (in_.has_budget && here.cost != kNever) {
     double low = feasible(here) ? mu * 0.25 : std::max(mu, 1e-12);

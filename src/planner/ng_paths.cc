@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "planner/min_plus.h"
+
 namespace dilemma {
 
 Neighbourhoods::Neighbourhoods(int servers) : near_(static_cast<size_t>(servers)) { Rebuild(); }
@@ -23,6 +25,13 @@ bool Neighbourhoods::Forbid(const std::vector<Block>& path, int most) {
   }
   if (changed) Rebuild();
   return changed;
+}
+
+bool Neighbourhoods::Allows(const std::vector<Block>& path) const {
+  int state = 0;
+  for (size_t i = 1; i < path.size() && state >= 0; ++i)
+    state = Next(path[i - 1].server, state, path[i].server);
+  return state >= 0;
 }
 
 void Neighbourhoods::Rebuild() {
@@ -84,16 +93,14 @@ void NgPaths::Arrive(const BlockTable& table, int l) {
       const double block = row_[static_cast<size_t>(k)];
       if (block == kNever) continue;
       const double* after = &after_[static_cast<size_t>(l + k) * total + near_.Offset(n)];
-      for (size_t s = 0; s < states; ++s) {
-        const double cost = block + after[s];
-        at[s] = cost < at[s] ? cost : at[s];
-      }
+      RelaxInto(after, at, static_cast<int>(states), block);
     }
   }
 }
 
-// The best next server for each memory. Servers are tried by their cost with an empty memory, which is the
-// least they can have: the first few settle it. Their order is kept, for it hardly changes from unit to unit.
+// The best next server for each memory. Servers are tried by their cost with an
+// empty memory, which is the least they can have: the first few settle it.
+// Their order is kept, for it hardly changes from unit to unit.
 void NgPaths::Leave(int l) {
   const size_t total = near_.total(), N = static_cast<size_t>(in_.servers);
   const double* at = &at_[static_cast<size_t>(l) * total];

@@ -29,6 +29,8 @@ class Neighbourhoods {
   // At every server between two visits of the same one, that one is remembered from now on, up to `most`
   // servers each. Whether anything changed.
   bool Forbid(const std::vector<Block>& path, int most);
+  // Whether no server of the path is remembered where it is visited.
+  bool Allows(const std::vector<Block>& path) const;
   int servers() const { return static_cast<int>(near_.size()); }
   int States(int n) const { return 1 << near_[static_cast<size_t>(n)].size(); }
   size_t Offset(int n) const { return offset_[static_cast<size_t>(n)]; }  // of its states among all

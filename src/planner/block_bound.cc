@@ -18,6 +18,8 @@ constexpr int kRounds = 4, kWidenEvaluations = 20;
 constexpr double kMuScale = 3;      // loss follows its price less steeply than servers follow theirs
 constexpr double kFirstGain = 0.5;  // share of the distance to the optimum that a first step is meant to gain
 constexpr double kPromise = 5e-5;   // of the bound: less is not worth an evaluation
+constexpr int kBranchStep = 8;      // evaluations between two looks whether a branch's bound is enough
+constexpr double kBranchPromise = 3e-4;
 constexpr double kWorthwhile = 2e-4;  // growth of the bound by which a cycle was worth it
 constexpr double kMuClose = 1.004;    // prices this near to each other need no one between
 constexpr int kOrderAttempts = 4;     // while there is no plan: orders that care more and more for quality
@@ -55,15 +57,7 @@ std::vector<double> Prices::OfBlocks() const {
 
 BlockBound::BlockBound(const BlockInstance& instance, BlockTable& table, Incumbent& incumbent,
                        std::function<bool()> stop)
-    : in_(instance),
-      table_(table),
-      incumbent_(incumbent),
-      stop_(std::move(stop)),
-      near_(instance.servers),
-      paths_(instance, near_),
-      bundle_(Scale(instance.servers)) {
-  prices_.pi.assign(static_cast<size_t>(in_.servers), 0.0);
-}
+    : in_(instance), table_(table), incumbent_(incumbent), stop_(std::move(stop)), near_(instance.servers) {}
 
 double BlockBound::Constant(const Prices& prices) const {
   return std::accumulate(prices.pi.begin(), prices.pi.end(), 0.0) + prices.kappa * in_.max_blocks +
@@ -85,7 +79,6 @@ double BlockBound::Improve(const PathEnds& ends, Prices& prices, int iterations)
     if (value > best + 1e-8 * std::abs(best) || best == -kNever) {
       best = value;
       prices = now;
-      path_ = path;
       since = 0;
     } else if (++since >= 8) {
       step_size *= 0.6;
@@ -116,76 +109,84 @@ double BlockBound::Improve(const PathEnds& ends, Prices& prices, int iterations)
   return best;
 }
 
+BlockBound::Ascent::Ascent(const BlockInstance& in, const Neighbourhoods& near, PathEnds where)
+    : ends(std::move(where)), paths(in, near), bundle(Scale(in.servers)) {
+  prices.pi.assign(static_cast<size_t>(in.servers), 0.0);
+}
+
 // The bound at these prices, where its slope is what the best path takes too much of each priced thing.
-double BlockBound::Evaluate(const Prices& prices) {
+double BlockBound::Evaluate(Ascent& ascent, const Prices& prices) {
   if (table_.mu() != prices.mu) table_.Compute(prices.mu);
-  const double least = paths_.Solve(table_, ends_, prices.OfBlocks());
-  if (least == kNever) {  // every block that a better plan needs is gone
-    bound_ = kNever;
-    return kNever;
-  }
+  const double least = ascent.paths.Solve(table_, ascent.ends, prices.OfBlocks());
+  if (least == kNever) return ascent.bound = kNever;  // every block that a better plan needs is gone
   const double value = (least - Constant(prices)) - kShave * std::abs(least);
-  path_ = paths_.Trace();
-  slope_.assign(static_cast<size_t>(in_.servers) + 2, -1.0);
-  slope_[0] = in_.has_budget ? TypeChooser(in_, path_).LossAt(prices.mu) - 1 : 0;
-  for (const Block& block : path_) slope_[static_cast<size_t>(block.server) + 1] += 1;
-  slope_.back() = static_cast<double>(path_.size()) - in_.max_blocks;
-  bundle_.Add(VectorOf(prices), value, slope_, static_cast<int>(cut_paths_.size()));
-  cut_paths_.push_back(path_);
-  TryPath(path_, prices.mu);
-  if (value > bound_) {
-    bound_ = value;
-    prices_ = prices;
-    best_path_ = path_;
+  const std::vector<Block> path = ascent.paths.Trace();
+  ascent.slope.assign(static_cast<size_t>(in_.servers) + 2, -1.0);
+  ascent.slope[0] = in_.has_budget ? TypeChooser(in_, path).LossAt(prices.mu) - 1 : 0;
+  for (const Block& block : path) ascent.slope[static_cast<size_t>(block.server) + 1] += 1;
+  ascent.slope.back() = static_cast<double>(path.size()) - in_.max_blocks;
+  ascent.bundle.Add(VectorOf(prices), value, ascent.slope, static_cast<int>(ascent.cut_paths.size()));
+  ascent.cut_paths.push_back(path);
+  TryPath(path, prices.mu);
+  if (value > ascent.bound) {
+    ascent.bound = value;
+    ascent.prices = prices;
+    ascent.best_path = path;
   }
   return value;
 }
 
 // A price on loss to begin with: between one at which the best path loses too much and one at which it does
 // not.
-void BlockBound::BracketMu(double mu, int evaluations) {
+void BlockBound::BracketMu(Ascent& ascent, double mu, int evaluations) {
   double low = 0, high = kNever;
-  Prices prices = prices_;
+  Prices prices = ascent.prices;
   for (int i = 0; i < evaluations && !stop_() && !(high < low * kMuClose); ++i) {
     prices.mu = mu;
-    if (Evaluate(prices) == kNever) return;
-    (slope_[0] > 0 ? low : high) = mu;
+    if (Evaluate(ascent, prices) == kNever) return;
+    (ascent.slope[0] > 0 ? low : high) = mu;
     mu = high == kNever ? mu * kMuStep : low == 0 ? mu / kMuStep : std::sqrt(low * high);
   }
 }
 
-// Makes the best prices the bundle's centre; memory that grew and blocks that went may have raised the bound
-// there.
-void BlockBound::Centre() {
-  const Prices prices = prices_;
-  const double value = Evaluate(prices);
+// From the best prices, where memory that grew and blocks that went may have raised the bound, until a step
+// promises less than this share of it.
+void BlockBound::Climb(Ascent& ascent, int evaluations, double worthwhile) {
+  const Prices start = ascent.prices;
+  const double value = Evaluate(ascent, start);
   if (value == kNever) return;
   const double target = std::min(incumbent_.cost, std::max(estimate_, value * 1.02));
-  bundle_.Restart(VectorOf(prices), value, slope_,
-                  kFirstGain * std::max(target - value, 1e-3 * std::abs(value)));
+  ascent.bundle.Restart(VectorOf(start), value, ascent.slope,
+                        kFirstGain * std::max(target - value, 1e-3 * std::abs(value)));
+  for (int i = 0; i < evaluations && !stop_(); ++i) {
+    const Prices next = PricesOf(ascent.bundle.Next());
+    if (ascent.bundle.promised() < worthwhile * std::abs(ascent.bound) || Evaluate(ascent, next) == kNever)
+      break;
+  }
 }
 
-void BlockBound::Ascend(int evaluations) {
-  Centre();
-  for (int i = 0; i < evaluations && !stop_(); ++i) {
-    const Prices next = PricesOf(bundle_.Next());
-    if (bundle_.promised() < kPromise * std::abs(bound_) || Evaluate(next) == kNever) break;
-  }
+double BlockBound::ImproveAll(const PathEnds& ends, Prices& prices, int evaluations, double enough) {
+  Ascent ascent(in_, near_, ends);
+  ascent.prices = prices;
+  for (int done = 0; done < evaluations && ascent.bound < enough && !stop_(); done += kBranchStep)
+    Climb(ascent, kBranchStep, kBranchPromise);
+  prices = ascent.prices;
+  return ascent.bound;
 }
 
 // Servers that the paths at the best prices visit twice are remembered in between.
 bool BlockBound::Widen(int most) {
   bool grew = false;
   const auto path_of = [&](int tag) -> const std::vector<Block>& {
-    return cut_paths_[static_cast<size_t>(tag)];
+    return main_->cut_paths[static_cast<size_t>(tag)];
   };
   for (int round = 0; round < kRounds && !stop_(); ++round) {
-    bool changed = near_.Forbid(best_path_, most);
-    for (const int tag : bundle_.ActiveTags()) changed |= near_.Forbid(path_of(tag), most);
+    bool changed = near_.Forbid(main_->best_path, most);
+    for (const int tag : main_->bundle.ActiveTags()) changed |= near_.Forbid(path_of(tag), most);
     if (!changed) break;
     grew = true;
-    bundle_.Forget([&](int tag) { return !near_.Allows(path_of(tag)) || UsesDropped(path_of(tag)); });
-    Ascend(kWidenEvaluations);
+    main_->bundle.Forget([&](int tag) { return !near_.Allows(path_of(tag)) || UsesDropped(path_of(tag)); });
+    Climb(*main_, kWidenEvaluations, kPromise);
   }
   return grew;
 }
@@ -197,24 +198,22 @@ bool BlockBound::UsesDropped(const std::vector<Block>& path) const {
 }
 
 bool BlockBound::Begin(const PathEnds& ends) {
-  ends_ = ends;
+  main_ = std::make_unique<Ascent>(in_, near_, ends);
   table_.Compute(0);
-  NgPaths paths(in_, near_);
-  const double base = paths.Solve(table_, ends, prices_.OfBlocks());
+  const double base = main_->paths.Solve(table_, ends, main_->prices.OfBlocks());
   if (base == kNever) return false;
   estimate_ = base * 1.5 + TypicalCost() * 0.1;
-  bound_ = -kNever;
-  Evaluate(prices_);
-  if (in_.has_budget) BracketMu(estimate_ * 0.1, kBracket);
-  Ascend(kBeginEvaluations);
+  Evaluate(*main_, main_->prices);
+  if (in_.has_budget) BracketMu(*main_, estimate_ * 0.1, kBracket);
+  Climb(*main_, kBeginEvaluations, kPromise);
   return true;
 }
 
 bool BlockBound::Cycle(int most) {
-  const double before = bound_;
+  const double before = bound();
   const bool grew = Widen(most);
-  table_.Compute(prices_.mu);
-  return grew || bound_ - before > kWorthwhile * std::abs(bound_);
+  table_.Compute(prices().mu);
+  return grew || bound() - before > kWorthwhile * std::abs(bound());
 }
 
 double BlockBound::TypicalCost() const {
@@ -231,42 +230,42 @@ double BlockBound::TypicalCost() const {
 void BlockBound::SearchOrders(int sweeps, uint64_t seed) {
   if (in_.servers < 2) return;
   const int evaluations = std::min(sweeps * 2 * in_.servers * in_.servers, kMostEvaluations);
-  double mu = prices_.mu;
+  double mu = prices().mu;
   for (int attempt = 0; attempt < kOrderAttempts && !stop_(); ++attempt, mu *= kOrderMuStep) {
     table_.Compute(mu);
     OrderSearch search(in_, table_);
-    std::vector<int> order = OrderOf(best_path_, in_.servers);
+    std::vector<int> order = OrderOf(main_->best_path, in_.servers);
     if (!order_.empty() && search.Cost(order_) < search.Cost(order)) order = order_;
     search.Improve(order, evaluations, seed, stop_);
     order_ = order;
     Recut(order, mu);
     if (incumbent_.cost != kNever || !in_.has_budget || mu <= 0) break;
   }
-  table_.Compute(prices_.mu);
+  table_.Compute(prices().mu);
 }
 
 void BlockBound::Dive(size_t width, double gap) {
-  table_.Compute(prices_.mu);
+  table_.Compute(prices().mu);
   NgPaths paths(in_, near_);
-  const std::vector<double> price = prices_.OfBlocks();
-  paths.Solve(table_, ends_, price);
+  const std::vector<double> price = prices().OfBlocks();
+  paths.Solve(table_, main_->ends, price);
   BeamQuery query;
   query.width = width;
-  query.cutoff = incumbent_.cost + Constant(prices_);
+  query.cutoff = incumbent_.cost + Constant(prices());
   const double before = incumbent_.cost;
   std::vector<int> best;
   std::vector<std::vector<Block>> found;
-  if (in_.servers <= kMostServers) found = BeamPaths(in_, table_, ends_, price, near_, paths, query);
+  if (in_.servers <= kMostServers) found = BeamPaths(in_, table_, main_->ends, price, near_, paths, query);
   for (const std::vector<Block>& path : found) {
     const double known = incumbent_.cost;
-    TryPath(path, prices_.mu);
+    TryPath(path, prices().mu);
     if (best.empty() || incumbent_.cost < known) best = OrderOf(path, in_.servers);
   }
   // Cuts at other prices are tried where the paths are new.
   if (!best.empty() && best != recut_ && !stop_()) {
     recut_ = best;
-    Recut(best, prices_.mu);
-    table_.Compute(prices_.mu);
+    Recut(best, prices().mu);
+    table_.Compute(prices().mu);
     if (incumbent_.cost < before) order_ = best;
   }
   DropBlocks(paths, gap);
@@ -275,9 +274,9 @@ void BlockBound::Dive(size_t width, double gap) {
 void BlockBound::DropBlocks(const NgPaths& completion, double gap) {
   if (incumbent_.cost == kNever) return;
   NgPaths arrival(in_, near_, true);
-  const std::vector<double> price = prices_.OfBlocks();
-  arrival.Solve(table_, ends_, price);
-  const double limit = incumbent_.cost * (1 - gap) + Constant(prices_);
+  const std::vector<double> price = prices().OfBlocks();
+  arrival.Solve(table_, main_->ends, price);
+  const double limit = incumbent_.cost * (1 - gap) + Constant(prices());
   for (int n = 0; n < in_.servers; ++n) {
     for (int a = 0; a < in_.units; ++a) {
       const double before = arrival.Completion(in_.units - a, n, 0) + price[static_cast<size_t>(n)];

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "planner/block_instance.h"
@@ -50,10 +51,13 @@ class BlockBound {
   // out.
   double Improve(const PathEnds& ends, Prices& prices, int iterations);
 
-  double bound() const { return bound_; }
+  // Improves all prices for other ends, until their bound reaches `enough`; the table is at their mu then.
+  double ImproveAll(const PathEnds& ends, Prices& prices, int evaluations, double enough);
+
+  double bound() const { return main_->bound; }
   // A middling cost of all units: a scale for problems whose least cost is 0.
   double TypicalCost() const;
-  const Prices& prices() const { return prices_; }
+  const Prices& prices() const { return main_->prices; }
   const Neighbourhoods& near() const { return near_; }
   // What the prices take off again: the constant term of the Lagrangian.
   double Constant(const Prices& prices) const;
@@ -63,10 +67,21 @@ class BlockBound {
   void TryPath(const std::vector<Block>& path, double mu);
 
  private:
-  double Evaluate(const Prices& prices);
-  void BracketMu(double mu, int evaluations);
-  void Ascend(int evaluations);
-  void Centre();
+  // All prices of paths with some ends, on their way up.
+  struct Ascent {
+    Ascent(const BlockInstance& in, const Neighbourhoods& near, PathEnds ends);
+    PathEnds ends;
+    NgPaths paths;
+    PriceBundle bundle;
+    std::vector<std::vector<Block>> cut_paths;  // by tag of the bundle's cuts
+    std::vector<double> slope;                  // of the last evaluation: loss, servers, number of blocks
+    double bound = -kNever;
+    Prices prices;                 // of `bound`
+    std::vector<Block> best_path;  // there
+  };
+  double Evaluate(Ascent& ascent, const Prices& prices);
+  void BracketMu(Ascent& ascent, double mu, int evaluations);
+  void Climb(Ascent& ascent, int evaluations, double worthwhile);
   bool Widen(int most);
   bool UsesDropped(const std::vector<Block>& path) const;
   void DropBlocks(const NgPaths& completion, double gap);
@@ -77,19 +92,11 @@ class BlockBound {
   BlockTable& table_;
   Incumbent& incumbent_;
   std::function<bool()> stop_;
-  PathEnds ends_;
   Neighbourhoods near_;
-  NgPaths paths_;
-  Prices prices_;              // best
-  std::vector<Block> path_;    // of the last evaluation
-  std::vector<double> slope_;  // of the bound there: loss, servers, number of blocks
-  PriceBundle bundle_;
-  std::vector<std::vector<Block>> cut_paths_;  // by tag of the bundle's cuts
-  std::vector<Block> best_path_;               // of bound_
-  std::vector<int> order_;                     // best order of servers so far
-  std::vector<int> recut_;                     // the last one that Dive cut anew
-  double bound_ = -kNever;
-  double estimate_ = 0;  // guess of the optimum while there is no incumbent
+  std::unique_ptr<Ascent> main_;
+  std::vector<int> order_;  // best order of servers so far
+  std::vector<int> recut_;  // the last one that Dive cut anew
+  double estimate_ = 0;     // guess of the optimum while there is no incumbent
 };
 
 }  // namespace dilemma

@@ -8,7 +8,7 @@ namespace {
 
 constexpr double kLossTolerance = 1e-10;
 constexpr double kShave = 1e-11;
-constexpr int kBranchIterations = 10;
+constexpr int kBranchIterations = 10, kBranchEvaluations = 24;
 constexpr int64_t kMostLabels = 20'000'000;  // held at once: about 2 GB
 constexpr int64_t kPollEvery = 256;
 
@@ -28,19 +28,26 @@ BlockSearch::BlockSearch(const BlockInstance& instance, BlockTable& table, Block
 
 void BlockSearch::AddCompletions(Branch& branch) {
   const double main_mu = lagrangian_.prices().mu;
+  if (!branch.own.pi.empty()) AddCompletion(branch, branch.own);
   for (const double mu : extra_mu_) {
-    Completion more;
-    more.prices = branch.completions[0].prices;
-    more.prices.mu = mu;
+    Prices prices = branch.completions[0].prices;
+    prices.mu = mu;
     table_.Compute(mu);
-    lagrangian_.Improve(branch.ends, more.prices, kBranchIterations);
-    more.constant = lagrangian_.Constant(more.prices);
-    more.of_block = more.prices.OfBlocks();
-    more.paths = std::make_unique<NgPaths>(in_, lagrangian_.near());
-    more.paths->Solve(table_, branch.ends, more.of_block);
-    branch.completions.push_back(std::move(more));
+    lagrangian_.Improve(branch.ends, prices, kBranchIterations);
+    AddCompletion(branch, std::move(prices));
   }
-  if (!extra_mu_.empty()) table_.Compute(main_mu);
+  if (table_.mu() != main_mu) table_.Compute(main_mu);
+}
+
+void BlockSearch::AddCompletion(Branch& branch, Prices prices) {
+  Completion more;
+  if (table_.mu() != prices.mu) table_.Compute(prices.mu);
+  more.constant = lagrangian_.Constant(prices);
+  more.of_block = prices.OfBlocks();
+  more.prices = std::move(prices);
+  more.paths = std::make_unique<NgPaths>(in_, lagrangian_.near());
+  more.paths->Solve(table_, branch.ends, more.of_block);
+  branch.completions.push_back(std::move(more));
 }
 
 void BlockSearch::AddBranch(PathEnds ends, int first, double gap) {
@@ -55,9 +62,17 @@ void BlockSearch::AddBranch(PathEnds ends, int first, double gap) {
     return least == kNever ? kNever : least - lagrangian_.Constant(prices) - kShave * std::abs(least);
   };
   branch.bound = bound_of(main.prices);
-  if (first >= 0 && branch.bound < incumbent_.cost * (1 - gap))
+  const double enough = incumbent_.cost * (1 - gap);
+  if (first >= 0 && branch.bound < enough) {
     branch.bound = std::max(branch.bound, lagrangian_.Improve(branch.ends, main.prices, kBranchIterations));
-  if (branch.bound >= incumbent_.cost * (1 - gap)) return;
+    if (branch.bound < enough && in_.has_budget) {
+      branch.own = main.prices;
+      branch.bound =
+          std::max(branch.bound, lagrangian_.ImproveAll(branch.ends, branch.own, kBranchEvaluations, enough));
+      table_.Compute(main.prices.mu);
+    }
+  }
+  if (branch.bound >= enough) return;
   main.constant = lagrangian_.Constant(main.prices);
   main.of_block = main.prices.OfBlocks();
   main.paths = std::make_unique<NgPaths>(in_, lagrangian_.near());

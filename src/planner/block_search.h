@@ -29,6 +29,7 @@ struct Branch {
   PathEnds ends;
   int first = -1;                       // the first server; -1: any
   double bound = 0;                     // at the main price
+  Prices own;                           // its best prices, where they were looked for
   std::vector<Completion> completions;  // [0] at the main price
   std::unique_ptr<NgPaths> arrival;     // reversed, at the main price
 };
@@ -48,7 +49,7 @@ class BlockSearch {
   bool out_of_memory() const { return out_of_memory_; }
 
  private:
-  static constexpr int kMostPrices = 3;
+  static constexpr int kMostPrices = 4;
   struct Label {
     double cost = 0, loss = 0;
     double bound = 0;
@@ -66,6 +67,7 @@ class BlockSearch {
 
   void AddBranch(PathEnds ends, int first, double gap);
   void AddCompletions(Branch& branch);
+  void AddCompletion(Branch& branch, Prices prices);
   void DropBlocks(double cutoff);
   double BlockLimit(int n, int a, int k, double cutoff) const;
   const Choices& ChoicesOf(int n, int a, int k);

@@ -52,8 +52,7 @@ BlockTable::BlockTable(const BlockInstance& instance) : in_(instance) {
         slack_cells_[RowStart(n, a) + static_cast<size_t>(k)] = in_.SlackCells(n, a, a + k);
 }
 
-// Priced costs become whole multiples of a server's grain, rounded down: what
-// comes out is a lower bound.
+// Priced costs become whole multiples of a server's grain, rounded down: what comes out is a lower bound.
 void BlockTable::Compute(const BlockPrices& prices) {
   prices_ = prices;
   grain_.assign(static_cast<size_t>(in_.servers), 0.0);
@@ -64,7 +63,8 @@ void BlockTable::Compute(const BlockPrices& prices) {
     double dearest = 0;
     for (int u = 0; u < in_.units; ++u)
       for (const Item& item : in_.Items(u, n)) dearest = std::max(dearest, priced(item, n));
-    grain_[static_cast<size_t>(n)] = std::max(dearest, 1e-290) * longest_[static_cast<size_t>(n)] / kFinest;
+    grain_[static_cast<size_t>(n)] =
+        std::max(dearest, 1e-290) * std::max(1, longest_[static_cast<size_t>(n)]) / kFinest;
   }
   size_t at = 0;
   for (size_t un = 0; un < in_.items.size(); ++un) {
@@ -115,8 +115,7 @@ namespace {
 struct Partial {
   double cost = 0, loss = 0, busy = 0;
   int64_t used = 0;  // excess bytes
-  double bound = 0;  // priced cost of the best completion, what the block's
-                     // bytes cost included
+  double bound = 0;  // priced cost of the best completion, what the block's bytes cost included
   int parent = -1;
   int item = -1;
 };
@@ -206,8 +205,7 @@ class Enumerator {
     Truncate(to);
   }
 
-  // Sorted by cost, a partial choice is beaten by an earlier one that loses no
-  // more and takes no more room.
+  // Sorted by cost, a partial choice is beaten by an earlier one that loses no more and takes no more room.
   void DropDominated(std::vector<Partial>& list, bool finished) const {
     if (finished)
       for (Partial& p : list) p.used = 0, p.busy = 0;

@@ -1,5 +1,4 @@
-// What each block of units costs on each server at a price on loss, and which
-// types it takes for that.
+// What each block of units costs on each server at a price on loss, and which types it takes for that.
 #pragma once
 
 #include <cstdint>
@@ -10,18 +9,16 @@
 
 namespace dilemma {
 
-// Prices on loss (of the whole budget) and on memory (seconds a byte, by
-// server; empty: none).
+// Prices on loss (of the whole budget) and on memory (seconds a byte, by server; empty: none).
 struct BlockPrices {
   double mu = 0;
   std::vector<double> memory;
   double Memory(int n) const { return memory.empty() ? 0 : memory[static_cast<size_t>(n)]; }
 };
 
-// Cost(n, a, k): the least priced cost of units a .. a+k-1 on n, a
-// multiple-choice knapsack over cells (a lower bound; equal to the true optimum
-// where the cells are exact and nobody limits busy time). With a price on
-// memory it includes what the block's bytes cost, its stage's buffers too.
+// Cost(n, a, k): the least priced cost of units a .. a+k-1 on n, a multiple-choice knapsack over cells (a
+// lower bound; equal to the true optimum where the cells are exact and nobody limits busy time). With a price
+// on memory it includes what the block's bytes cost, its stage's buffers too.
 class BlockTable {
  public:
   explicit BlockTable(const BlockInstance& instance);
@@ -30,11 +27,9 @@ class BlockTable {
   double mu() const { return prices_.mu; }
   const BlockPrices& prices() const { return prices_; }
   double Cost(int n, int a, int k) const { return Row(n, a)[k]; }
-  // Costs of the blocks that begin at a, by length; [0] is 0, valid to
-  // MaxLength(n, a).
+  // Costs of the blocks that begin at a, by length; [0] is 0, valid to MaxLength(n, a).
   const double* Row(int n, int a) const { return &cost_[RowStart(n, a)]; }
-  // Blocks that no better plan can have: their cost is kNever from the next
-  // Compute on.
+  // Blocks that no better plan can have: their cost is kNever from the next Compute on.
   void Drop(int n, int a, int k);
   int64_t alive() const { return alive_count_; }
 
@@ -57,13 +52,11 @@ class BlockTable {
   std::vector<double> grain_;        // [n] seconds
   size_t pad_ = 0;                   // cells before the first one
   std::vector<int32_t> now_, next_;  // scratch: cost by cells that may be used
-  std::vector<ShiftedCost> priced_;  // scratch: cost + mu * loss of every item,
-                                     // [u][n] as in the instance
+  std::vector<ShiftedCost> priced_;  // scratch: cost + mu * loss of every item, [u][n] as in the instance
   std::vector<size_t> priced_row_;   // [u * servers + n]
 };
 
-// One choice of types for a block, by what it costs, loses and takes beyond the
-// smallest types.
+// One choice of types for a block, by what it costs, loses and takes beyond the smallest types.
 struct BlockPoint {
   double cost = 0, loss = 0;
   int64_t excess = 0;  // 0 unless asked for
@@ -76,11 +69,10 @@ struct BlockQuery {
   bool with_excess = false;  // a choice that takes less memory is another choice
 };
 
-// All choices of types for a block with a priced cost below the limit that no
-// other choice beats in cost, loss and (where asked for) memory, by ascending
-// priced cost; exact in bytes and busy time. `rest` is a lower bound on the
-// priced cost of any choice that was left out because there were too many
-// (kNever: none was).
+// All choices of types for a block with a priced cost below the limit that no other choice beats in cost,
+// loss and (where asked for) memory, by ascending priced cost; exact in bytes and busy time. `rest` is a
+// lower bound on the priced cost of any choice that was left out because there were too many (kNever: none
+// was).
 struct BlockChoices {
   std::vector<BlockPoint> points;
   double rest = kNever;

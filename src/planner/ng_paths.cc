@@ -98,9 +98,8 @@ void NgPaths::Arrive(const BlockTable& table, int l) {
   }
 }
 
-// The best next server for each memory. Servers are tried by their cost with an
-// empty memory, which is the least they can have: the first few settle it.
-// Their order is kept, for it hardly changes from unit to unit.
+// The best next server for each memory. Servers are tried by their cost with an empty memory, which is the
+// least they can have: the first few settle it. Their order is kept, for it hardly changes from unit to unit.
 void NgPaths::Leave(int l) {
   const size_t total = near_.total(), N = static_cast<size_t>(in_.servers);
   const double* at = &at_[static_cast<size_t>(l) * total];

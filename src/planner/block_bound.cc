@@ -12,7 +12,7 @@ namespace dilemma {
 namespace {
 
 constexpr double kShave = 1e-11;  // rounding errors of the sums that make a bound, relative
-constexpr int kBracket = 6, kBeginEvaluations = 80;
+constexpr int kBracket = 6, kBeginEvaluations = 16, kBeginEvaluationsEach = 4;  // each: for each server
 constexpr double kMuStep = 3;
 constexpr int kRounds = 4, kWidenEvaluations = 20;
 constexpr double kMuScale = 3;      // loss follows its price less steeply than servers follow theirs
@@ -205,7 +205,7 @@ bool BlockBound::Begin(const PathEnds& ends) {
   estimate_ = base * 1.5 + TypicalCost() * 0.1;
   Evaluate(*main_, main_->prices);
   if (in_.has_budget) BracketMu(*main_, estimate_ * 0.1, kBracket);
-  Climb(*main_, kBeginEvaluations, kPromise);
+  Climb(*main_, kBeginEvaluations + kBeginEvaluationsEach * in_.servers, kPromise);
   return true;
 }
 
@@ -250,7 +250,7 @@ void BlockBound::Dive(size_t width, double gap) {
   const std::vector<double> price = prices().OfBlocks();
   paths.Solve(table_, main_->ends, price);
   BeamQuery query;
-  query.width = width;
+  query.width = query.most = width;
   query.cutoff = incumbent_.cost + Constant(prices());
   const double before = incumbent_.cost;
   std::vector<int> best;

@@ -21,7 +21,7 @@ constexpr int kCycles = 8, kShortSteps = 3;   // widths of the short searches gr
 constexpr double kSmallGap = 1.5e-3;          // below it searching pays more than bounding
 constexpr size_t kSmallGapWidth = 65536;
 constexpr int kSweeps = 4;  // over all moves in the order of servers
-constexpr size_t kBeamWidth = 64;
+constexpr size_t kBeamWidth = 256;
 constexpr size_t kChoices = 1024, kDiveChoices = 8, kDiveWidth = 100;  // types kept for each block and unit
 constexpr double kDeepest = 0.1;  // and how far where nothing is found: narrow searches for any plan
 constexpr double kWindow = 4e-3;  // how far above the bound the short searches look

@@ -3,21 +3,26 @@
 #include <algorithm>
 #include <cmath>
 
-#include "planner/block_types.h"
+#include "planner/price_bundle.h"
 
 namespace dilemma {
 namespace {
 
 constexpr double kShave = 1e-11;
-constexpr int kPatience = 12;
-constexpr double kSmallestStep = 2e-3;
+constexpr double kWorthwhile = 1e-5;  // growth of the bound that is worth another step
 
 }  // namespace
 
-AnyBound::AnyBound(const BlockInstance& instance, BlockTable& table, PathEnds ends)
-    : in_(instance), table_(table), ends_(std::move(ends)), near_(instance.servers), paths_(instance, near_) {
-  no_price_.assign(static_cast<size_t>(in_.servers), 0.0);
-  prices_.memory = no_price_;
+AnyBound::AnyBound(const BlockInstance& instance, int levels, PathEnds ends, Found found,
+                   std::function<bool()> stop)
+    : in_(instance),
+      ends_(std::move(ends)),
+      found_(std::move(found)),
+      stop_(std::move(stop)),
+      table_(instance, levels),
+      memory_(instance.servers, levels),
+      paths_(instance, memory_) {
+  prices_.memory.assign(static_cast<size_t>(in_.servers), 0.0);
 }
 
 double AnyBound::ConstantOf(const BlockPrices& prices) const {
@@ -27,55 +32,77 @@ double AnyBound::ConstantOf(const BlockPrices& prices) const {
   return sum;
 }
 
-bool AnyBound::Run(int iterations, double target, const Found& found, const std::function<bool()>& stop) {
-  BlockPrices now = prices_;
+// One unit of a price is what the whole memory of a server, or the whole budget, costs.
+BlockPrices AnyBound::PricesAt(const std::vector<double>& point) const {
+  BlockPrices prices;
+  for (size_t n = 0; n + 1 < point.size(); ++n)
+    prices.memory.push_back(point[n] / static_cast<double>(in_.memory[n]));
+  prices.mu = in_.has_budget ? point.back() : 0;
+  return prices;
+}
+
+bool AnyBound::Run(int iterations, double gain) {
   const auto N = static_cast<size_t>(in_.servers);
-  std::vector<double> direction(N + 1, 0.0);
-  double step_size = 1;
-  int since = 0;
+  std::vector<double> point;
+  for (size_t n = 0; n < N; ++n) point.push_back(prices_.memory[n] * static_cast<double>(in_.memory[n]));
+  point.push_back(prices_.mu);
+  PriceBundle bundle(std::vector<double>(N + 1, 1.0));
+  std::vector<Met> met;  // by the tags of the bundle's cuts
   for (int i = 0; i < iterations; ++i) {
+    const BlockPrices now = PricesAt(point);
     table_.Compute(now);
-    const double least = paths_.Solve(table_, ends_, no_price_);
+    const double least = paths_.Solve(table_, ends_);
     if (least == kNever) return false;
     const double value = least - ConstantOf(now) - kShave * (std::abs(least) + ConstantOf(now));
-    if (value > bound_ + 1e-8 * std::abs(bound_) || bound_ == -kNever) {
+    if (value > bound_) {
       bound_ = value;
       prices_ = now;
-      since = 0;
-    } else if (++since >= kPatience) {
-      step_size *= 0.6;
-      since = 0;
-      now = prices_;
-      std::fill(direction.begin(), direction.end(), 0.0);
-      if (step_size < kSmallestStep || stop()) break;
-      continue;
     }
-    const std::vector<Block> path = paths_.Trace();
-    std::vector<int64_t> bytes;
-    std::vector<int> types, servers;
-    const double loss = TypeChooser(in_, path).UseAt(now, bytes, types);
-    for (const Block& block : path)
-      servers.insert(servers.end(), static_cast<size_t>(block.length), block.server);
-    if (types.size() == servers.size()) found(servers, types);
-    double norm = 0;
-    const auto turn = [&](size_t i_price, double slope, double price) {
-      if (slope < 0 && price <= 0) slope = 0;
-      direction[i_price] = slope + 0.3 * direction[i_price];
-      norm += direction[i_price] * direction[i_price];
-    };
-    for (size_t n = 0; n < N; ++n)
-      turn(n, static_cast<double>(bytes[n]) / static_cast<double>(in_.memory[n]) - 1, now.memory[n]);
-    turn(N, in_.has_budget ? loss - 1 : 0, now.mu);
-    if (norm < 1e-14 || stop()) break;
-    const double aim = std::max(target, value * 1.01);
-    const double step = step_size * std::max(aim - value, 1e-4 * std::abs(value)) / norm;
-    for (size_t n = 0; n < N; ++n)
-      now.memory[n] = std::max(0.0, now.memory[n] + step * direction[n] / static_cast<double>(in_.memory[n]));
-    now.mu = std::max(0.0, now.mu + step * direction[N]);
+    std::vector<double> slope(N + 1, 0.0);
+    met.push_back({paths_.Trace(), {}});
+    UsePath(met.back(), slope);
+    bundle.Add(point, value, slope, i);
+    if (i == 0) bundle.Restart(point, value, slope, gain);
+    point = bundle.Next();
+    if (stop_() || bundle.promised() <= kWorthwhile * std::abs(bound_)) break;
   }
-  table_.Compute(prices_);
-  paths_.Solve(table_, ends_, no_price_);
+  met_.clear();
+  for (const int tag : bundle.ActiveTags()) met_.push_back(met[static_cast<size_t>(tag)]);
   return true;
+}
+
+// How far a path is from the limits, relative; whoever looks for plans sees it.
+void AnyBound::UsePath(Met& met, std::vector<double>& slope) const {
+  const auto N = static_cast<size_t>(in_.servers);
+  std::vector<int64_t> bytes(N, 0);
+  std::vector<int> types, servers;
+  double loss = 0;
+  for (const LevelBlock& block : met.path) {
+    LevelTable::Use use;
+    table_.AddUse(block.server, block.first, block.length, block.from, block.to, use);
+    loss += use.loss;
+    bytes[static_cast<size_t>(block.server)] += use.bytes;
+    types.insert(types.end(), use.types.begin(), use.types.end());
+    servers.insert(servers.end(), static_cast<size_t>(block.length), block.server);
+  }
+  found_(servers, types);
+  for (size_t n = 0; n < N; ++n) {
+    slope[n] = static_cast<double>(bytes[n]) / static_cast<double>(in_.memory[n]) - 1;
+    met.full.push_back(bytes[n] > in_.memory[n]);
+  }
+  slope[N] = in_.has_budget ? loss - 1 : 0;
+}
+
+bool AnyBound::Widen(int most) {
+  bool grew = false;
+  for (const Met& met : met_) grew = memory_.Remember(met.path, met.full, most) || grew;
+  met_.clear();
+  return grew;
+}
+
+void AnyBound::Settle() {
+  table_.Compute(prices_);
+  paths_.Solve(table_, ends_);
 }
 
 }  // namespace dilemma

@@ -15,18 +15,17 @@ constexpr int64_t kPollEvery = 256;
 
 }  // namespace
 
-AnySearch::AnySearch(const BlockInstance& instance, const BlockTable& table, const AnyBound& bound,
+AnySearch::AnySearch(const BlockInstance& instance, const RoomGrid& rooms, const AnyBound& bound,
                      Incumbent& incumbent, std::function<bool()> stop)
     : in_(instance),
-      table_(table),
+      rooms_(rooms),
       lagrangian_(bound),
       incumbent_(incumbent),
       stop_(std::move(stop)),
-      near_(instance.servers),
-      arrival_(instance, near_, true),
+      rest_(instance, rooms, bound),
+      levels_(static_cast<size_t>(instance.servers), 0),
       constant_(bound.Constant()),
       bound_(bound.bound()) {
-  arrival_.Solve(table_, lagrangian_.ends(), std::vector<double>(static_cast<size_t>(in_.servers), 0.0));
   least_loss_.assign(static_cast<size_t>(in_.units) + 1, 0.0);
   for (int u = in_.units - 1; u >= 0; --u) {
     double least = kNever;
@@ -36,93 +35,76 @@ AnySearch::AnySearch(const BlockInstance& instance, const BlockTable& table, con
   }
 }
 
-const AnySearch::Choices& AnySearch::ChoicesOf(int n, int a, int k) {
-  Choices& choices = choices_[(static_cast<size_t>(n) * in_.units + a) * (in_.units + 1) + k];
-  if (choices.limit < 0) {
-    const double around =
-        arrival_.Completion(in_.units - a, n, 0) + lagrangian_.paths().Completion(a + k, n, 0);
-    choices.limit = std::max(0.0, cutoff_ + constant_ - around);
-    choices.list = EnumerateBlock(in_, table_.prices(), {n, a, k, choices.limit, choices_kept_, true});
-  }
-  return choices;
-}
-
-bool AnySearch::Pass(size_t width, double cutoff, double gap, size_t choices) {
+bool AnySearch::Pass(size_t width, double cutoff, double gap) {
   width_ = width;
   gap_ = gap;
-  choices_kept_ = choices;
   cutoff_ = std::min(cutoff, incumbent_.cost * (1 - gap));
   dropped_ = kNever;
   labels_held_ = 0;
-  choices_.assign(static_cast<size_t>(in_.servers) * in_.units * (in_.units + 1), {});
   layers_.assign(static_cast<size_t>(in_.units) + 1, {});
-  const std::vector<int64_t> nothing(static_cast<size_t>(in_.servers), 0);
-  for (int n = 0; n < in_.servers; ++n) ExtendTo({}, nothing.data(), 0, -1, n);
+  Extend({}, in_.memory.data(), 0, -1);
   for (int l = 1; l < in_.units; ++l) {
     Layer& layer = layers_[static_cast<size_t>(l)];
     Reduce(layer);
     for (size_t i = 0; i < layer.labels.size(); ++i) {
       if (i % kPollEvery == 0 && stop_()) return false;
-      if (layer.labels[i].bound >= cutoff_) continue;
-      for (int m = 0; m < in_.servers; ++m)
-        if (m != layer.labels[i].server)
-          ExtendTo(layer.labels[i], &layer.used[i * static_cast<size_t>(in_.servers)], l,
-                   static_cast<int32_t>(i), m);
+      if (layer.labels[i].bound < cutoff_)
+        Extend(layer.labels[i], &layer.room[i * Servers()], l, static_cast<int32_t>(i));
     }
+    layer.room = {};
   }
   const double wanted = std::min(cutoff, incumbent_.cost * (1 - gap));
   bound_ = std::max(bound_, std::min({dropped_, wanted, incumbent_.cost}));
   return dropped_ >= wanted;
 }
 
-void AnySearch::ExtendTo(const Label& from, const int64_t* used, int l, int32_t index, int m) {
-  const auto i = static_cast<size_t>(m);
-  const double hop = from.server < 0 ? in_.first[i] : in_.Hop(from.server, m);
-  const double base = from.cost + hop + table_.mu() * from.loss + from.memory_price - constant_;
-  const int64_t room = in_.memory[i] - used[i] - in_.stage[i];
-  for (int k = 1; k <= in_.MaxLength(m, l) && in_.LeastBytes(m, l, l + k) <= room; ++k) {
-    const double bound = base + table_.Cost(m, l, k) + lagrangian_.paths().Completion(l + k, m, 0);
-    if (bound - kShave * (std::abs(bound) + constant_) < cutoff_) AddPoints(from, used, l, index, m, k, base);
-  }
+void AnySearch::Extend(const Label& from, const int64_t* room, int l, int32_t index) {
+  for (size_t n = 0; n < Servers(); ++n)
+    levels_[n] = lagrangian_.table().LevelOf(static_cast<int>(n), in_.memory[n] - room[n]);
+  for (int m = 0; m < in_.servers; ++m) ExtendTo(from, room, l, index, m);
 }
 
-void AnySearch::AddPoints(const Label& from, const int64_t* used, int l, int32_t index, int m, int k,
-                          double base) {
-  const BlockChoices& choices = ChoicesOf(m, l, k).list;
+void AnySearch::ExtendTo(const Label& from, const int64_t* room, int l, int32_t index, int m) {
   const auto i = static_cast<size_t>(m);
-  const auto N = static_cast<size_t>(in_.servers);
-  const int to = l + k;
-  const double memory = table_.prices().Memory(m), mu = table_.mu();
-  const double rest = lagrangian_.paths().Completion(to, m, 0);
-  const int64_t least = in_.LeastBytes(m, l, to) + in_.stage[i];
-  Layer& layer = layers_[static_cast<size_t>(to)];
-  for (size_t c = 0; c < choices.points.size(); ++c) {
-    const BlockPoint& point = choices.points[c];
-    const double price = memory * static_cast<double>(least + point.excess);
-    const double bound = base + point.cost + mu * point.loss + price + rest;
+  const bool stays = from.server == m;
+  const double hop = stays ? 0 : from.server < 0 ? in_.first[i] : in_.Hop(from.server, m);
+  const int64_t stage = stays ? 0 : in_.stage[i], least = in_.LeastBytes(m, l, l + 1);
+  const int64_t left = room[i] - stage - least;
+  if (left < 0) return;
+  const BlockPrices& prices = lagrangian_.prices();
+  const int others =
+      lagrangian_.memory().StateOf(m, 0, [this](int n) { return levels_[static_cast<size_t>(n)]; });
+  const double base = from.priced + hop + prices.Memory(m) * static_cast<double>(stage + least);
+  Layer& layer = layers_[static_cast<size_t>(l) + 1];
+  const auto& items = in_.Items(l, m);
+  for (size_t t = 0; t < items.size(); ++t) {
+    const Item& item = items[t];
+    if (item.excess > left ||
+        from.loss + item.loss + least_loss_[static_cast<size_t>(l) + 1] > 1 + kLossTolerance)
+      continue;
+    const double priced =
+        base + item.cost + prices.mu * item.loss + prices.Memory(m) * static_cast<double>(item.excess);
+    const int64_t after = rooms_.Canonical(m, left - item.excess);
+    const double bound = priced + rest_.Rest(l + 1, m, rooms_.Index(m, after), others) - constant_;
     const double shaved = bound - kShave * (std::abs(bound) + constant_);
-    if (shaved >= cutoff_) break;
-    if (used[i] + least + point.excess > in_.memory[i]) continue;
+    if (shaved >= cutoff_) continue;
     Label next = from;
-    next.loss += point.loss;
-    if (next.loss + least_loss_[static_cast<size_t>(to)] > 1 + kLossTolerance) continue;
-    next.cost += (from.server < 0 ? in_.first[i] : in_.Hop(from.server, m)) + point.cost;
-    next.memory_price += price;
+    next.cost += hop + item.cost;
+    next.loss += item.loss;
+    next.priced = priced;
     next.bound = std::max(from.bound, shaved);
     next.parent = index;
-    next.parent_unit = l;
-    next.point = static_cast<int32_t>(c);
     next.server = static_cast<int16_t>(m);
+    next.item = static_cast<int16_t>(t);
     if (from.server < 0) next.first = static_cast<int16_t>(m);
-    if (to == in_.units) {
+    if (l + 1 == in_.units) {
       Finish(next);
       continue;
     }
     layer.labels.push_back(next);
-    layer.used.insert(layer.used.end(), used, used + N);
-    layer.used[layer.used.size() - N + i] += least + point.excess;
+    layer.room.insert(layer.room.end(), room, room + in_.servers);
+    layer.room[layer.room.size() - Servers() + i] = after;
   }
-  if (choices.rest != kNever) Lower(base + choices.rest + rest - kShave * constant_);
 }
 
 void AnySearch::Finish(const Label& label) {
@@ -134,22 +116,70 @@ void AnySearch::Finish(const Label& label) {
   cutoff_ = std::min(cutoff_, incumbent_.cost * (1 - gap_));
 }
 
+// Labels of a server that have the same room on all others: sorted by cost, one is beaten by an earlier one
+// that loses no more and has no less room here.
+void AnySearch::BeatEqualRooms(const Layer& layer, const std::vector<size_t>& alive,
+                               std::vector<char>& beaten) const {
+  const size_t N = Servers();
+  std::vector<uint64_t> key(layer.labels.size());
+  for (const size_t i : alive) {
+    const Label& label = layer.labels[i];
+    uint64_t hash =
+        static_cast<uint64_t>(label.server) * 64 + (in_.has_ring ? static_cast<uint64_t>(label.first) : 0);
+    for (size_t n = 0; n < N; ++n) {
+      const auto room =
+          static_cast<size_t>(label.server) == n ? 0 : static_cast<uint64_t>(layer.room[i * N + n]);
+      hash = (hash ^ room) * 0x9E3779B97F4A7C15ull;
+      hash ^= hash >> 29;
+    }
+    key[i] = hash;
+  }
+  std::vector<size_t> order = alive;
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const Label &x = layer.labels[a], &y = layer.labels[b];
+    if (key[a] != key[b]) return key[a] < key[b];
+    if (x.cost != y.cost) return x.cost < y.cost;
+    if (x.loss != y.loss) return x.loss < y.loss;
+    return a < b;
+  });
+  const auto same = [&](size_t a, size_t b) {  // hashes may collide
+    const Label &x = layer.labels[a], &y = layer.labels[b];
+    if (key[a] != key[b] || x.server != y.server || (in_.has_ring && x.first != y.first)) return false;
+    for (size_t n = 0; n < N; ++n)
+      if (n != static_cast<size_t>(x.server) && layer.room[a * N + n] != layer.room[b * N + n]) return false;
+    return true;
+  };
+  std::vector<size_t> kept;  // of the group
+  for (const size_t i : order) {
+    const Label& label = layer.labels[i];
+    const auto own = [&](size_t j) { return layer.room[j * N + static_cast<size_t>(label.server)]; };
+    if (!kept.empty() && !same(kept.front(), i)) kept.clear();
+    for (const size_t j : kept) {
+      if (layer.labels[j].loss > label.loss || own(j) < own(i)) continue;
+      beaten[i] = 1;
+      break;
+    }
+    if (!beaten[i]) kept.push_back(i);
+  }
+}
+
 // `order` is by bound; a label is compared with the best kCompared ones of its server.
-void AnySearch::MarkBeaten(const Layer& layer, std::vector<size_t>& order, std::vector<char>& beaten) const {
-  const auto N = static_cast<size_t>(in_.servers);
+void AnySearch::BeatByBest(const Layer& layer, const std::vector<size_t>& order,
+                           std::vector<char>& beaten) const {
+  const size_t N = Servers();
   std::vector<std::vector<size_t>> best(N);
   for (const size_t i : order) {
     const Label& label = layer.labels[i];
     auto& others = best[static_cast<size_t>(label.server)];
-    const int64_t* mine = &layer.used[i * N];
+    const int64_t* mine = &layer.room[i * N];
     for (const size_t j : others) {
       const Label& other = layer.labels[j];
       if (other.cost > label.cost || other.loss > label.loss || (in_.has_ring && other.first != label.first))
         continue;
-      const int64_t* theirs = &layer.used[j * N];
-      bool less = true;
-      for (size_t n = 0; n < N && less; ++n) less = theirs[n] <= mine[n];
-      if (less) {
+      const int64_t* theirs = &layer.room[j * N];
+      bool more = true;
+      for (size_t n = 0; n < N && more; ++n) more = theirs[n] >= mine[n];
+      if (more) {
         beaten[i] = 1;
         break;
       }
@@ -159,18 +189,20 @@ void AnySearch::MarkBeaten(const Layer& layer, std::vector<size_t>& order, std::
 }
 
 void AnySearch::Reduce(Layer& layer) {
-  const auto N = static_cast<size_t>(in_.servers);
+  const size_t N = Servers();
   std::vector<size_t> order;
   for (size_t i = 0; i < layer.labels.size(); ++i)
     if (layer.labels[i].bound < cutoff_) order.push_back(i);
+  std::vector<char> beaten(layer.labels.size(), 0);
+  BeatEqualRooms(layer, order, beaten);
+  std::erase_if(order, [&](size_t i) { return beaten[i] != 0; });
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     const Label &x = layer.labels[a], &y = layer.labels[b];
     if (x.bound != y.bound) return x.bound < y.bound;
     if (x.cost != y.cost) return x.cost < y.cost;
     return a < b;
   });
-  std::vector<char> beaten(layer.labels.size(), 0);
-  MarkBeaten(layer, order, beaten);
+  BeatByBest(layer, order, beaten);
   Layer kept;
   for (const size_t i : order) {
     if (beaten[i]) continue;
@@ -179,11 +211,11 @@ void AnySearch::Reduce(Layer& layer) {
       break;  // the others have bounds that are no less
     }
     kept.labels.push_back(layer.labels[i]);
-    kept.used.insert(kept.used.end(), &layer.used[i * N], &layer.used[i * N] + N);
+    kept.room.insert(kept.room.end(), &layer.room[i * N], &layer.room[i * N] + N);
   }
   layer = std::move(kept);
   labels_held_ += static_cast<int64_t>(layer.labels.size());
-  if (labels_held_ * static_cast<int64_t>(sizeof(Label) + N * sizeof(int64_t)) > kMostBytes) {
+  if (labels_held_ * static_cast<int64_t>(sizeof(Label)) > kMostBytes) {
     out_of_memory_ = true;
     width_ = std::min<size_t>(width_, 1000);
   }
@@ -193,17 +225,11 @@ void AnySearch::Trace(const Label& last) {
   incumbent_.server.assign(static_cast<size_t>(in_.units), 0);
   incumbent_.type = incumbent_.server;
   Label label = last;
-  for (int end = in_.units; end > 0; end = label.parent_unit) {
-    if (end != in_.units) label = layers_[static_cast<size_t>(end)].labels[static_cast<size_t>(label.parent)];
-    const int a = label.parent_unit, k = end - a, n = label.server;
-    const Choices& choices = ChoicesOf(n, a, k);
-    const std::vector<int> types =
-        TypesOfChoice(in_, table_.prices(), {n, a, k, choices.limit, choices_kept_, true},
-                      choices.list.points[static_cast<size_t>(label.point)]);
-    for (int i = 0; i < k; ++i) {
-      incumbent_.server[static_cast<size_t>(a + i)] = n;
-      incumbent_.type[static_cast<size_t>(a + i)] = types[static_cast<size_t>(i)];
-    }
+  for (int u = in_.units - 1; u >= 0; --u) {
+    incumbent_.server[static_cast<size_t>(u)] = label.server;
+    incumbent_.type[static_cast<size_t>(u)] =
+        in_.Items(u, label.server)[static_cast<size_t>(label.item)].type;
+    if (u > 0) label = layers_[static_cast<size_t>(u)].labels[static_cast<size_t>(label.parent)];
   }
 }
 

@@ -8,33 +8,39 @@
 #include "planner/any_bound.h"
 #include "planner/any_search.h"
 #include "planner/one_block_solver.h"
+#include "planner/room_grid.h"
 #include "planner/validate.h"
 
 namespace dilemma {
 namespace {
 
-constexpr int kIterations = 400;
+constexpr int kLevels = 4;  // of memory that is taken, level_table.h
+constexpr int kSteps = 300, kWidenSteps = 100, kRounds = 12;
+constexpr size_t kMostStates = 8192;       // of all servers in level_paths.h
+constexpr size_t kMostRests = 24'000'000;  // entries of unit_completions.h
+constexpr size_t kFewestRooms = 64, kMostRooms = 1024;
 constexpr size_t kFirstWidth = 256, kLastWidth = size_t{1} << 20, kWidening = 4;
-constexpr size_t kChoices = 512;
 constexpr double kWindow = 1e-2;
-constexpr double kStartGap = 5e-3;  // of the plan with one block a server
+constexpr double kWidenGain = 1e-2;  // of the bound, about, where servers are remembered anew
+constexpr double kStartGap = 2e-2;   // of the plan with one block a server
 
 class Any {
  public:
   Any(const Problem& problem, const SolveOptions& options)
-      : problem_(problem), options_(options), in_(problem), table_(in_) {}
+      : problem_(problem), options_(options), in_(problem) {}
 
   SolveResult Run() {
     result_.method = "exact";
     if (in_.servers == 0) return Infeasible("no server can hold any unit");
     TakeStart();
-    AnyBound bound(in_, table_, LooseEnds());
     const auto found = [this](const auto& servers, const auto& types) { TryPlan(servers, types); };
-    const auto stop = [this] { return Stop(); };
-    if (!bound.Run(2, 0, found, stop)) return Infeasible("no way to cut the units into blocks fits");
+    AnyBound bound(in_, kLevels, LooseEnds(), found, [this] { return Stop(); });
+    if (!bound.Run(1, 0)) return Infeasible("no way to cut the units into blocks fits");
     const double guess = incumbent_.cost != kNever ? incumbent_.cost : bound.bound() * 1.3;
-    bound.Run(kIterations, guess, found, stop);
+    bound.Run(kSteps, guess - bound.bound());
     Raise(bound.bound());
+    Widen(bound);
+    bound.Settle();
     if (!Proven()) Search(bound);
     return Finished();
   }
@@ -45,6 +51,19 @@ class Any {
     return stopped_;
   }
   bool Proven() const { return lower_ >= incumbent_.cost * (1 - options_.gap); }
+
+  // Servers remember each other, one more a server in each round, until that does not help any more.
+  void Widen(AnyBound& bound) {
+    int most = 0;
+    for (auto states = static_cast<size_t>(in_.servers) * kLevels; states * kLevels <= kMostStates; ++most)
+      states *= kLevels;
+    for (int round = 1; round <= kRounds && !Proven() && !Stop(); ++round) {
+      const bool grew = bound.Widen(std::min({round, most, in_.servers - 1}));
+      if (!grew) break;
+      bound.Run(kWidenSteps, kWidenGain * std::abs(bound.bound()));
+      Raise(bound.bound());
+    }
+  }
 
   // A plan with one block per server is a plan.
   void TakeStart() {
@@ -90,12 +109,16 @@ class Any {
   }
 
   void Search(const AnyBound& bound) {
-    AnySearch search(in_, table_, bound, incumbent_, [this] { return Stop(); });
+    size_t others = 0;
+    for (int n = 0; n < in_.servers; ++n) others += static_cast<size_t>(bound.memory().Others(n));
+    const RoomGrid rooms(
+        in_, std::clamp(kMostRests / (others * static_cast<size_t>(in_.units)), kFewestRooms, kMostRooms));
+    AnySearch search(in_, rooms, bound, incumbent_, [this] { return Stop(); });
     double window = kWindow;
     for (size_t width = kFirstWidth; width <= kLastWidth && !Stop() && !Proven();) {
       const bool last = window > 1e3 || lower_ <= 0;
       const double cutoff = last ? kNever : lower_ * (1 + window);
-      const bool complete = search.Pass(width, cutoff, options_.gap, kChoices);
+      const bool complete = search.Pass(width, cutoff, options_.gap);
       if (!incumbent_.server.empty()) Take(ToAssignment(incumbent_.server, incumbent_.type));
       Raise(search.bound());
       if (complete && last && incumbent_.cost == kNever) {
@@ -160,7 +183,6 @@ class Any {
   const Problem& problem_;
   const SolveOptions& options_;
   const BlockInstance in_;
-  BlockTable table_;
   Incumbent incumbent_;
   SolveResult result_;
   double lower_ = 0;

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "gtest/gtest.h"
-#include "planner/price_bundle.h"
 #include "planner/random_problem.h"
 #include "planner/room_grid.h"
 #include "planner/solver.h"
@@ -27,25 +26,6 @@ RandomShape Shape(int i) {
 
 AnyBound BoundOf(const BlockInstance& in) {
   return {in, 4, {in.first, in.last}, [](const auto&, const auto&) {}, [] { return false; }};
-}
-
-// The least of two slopes and a parabola: the maximum is at (2, 0), where the second price would be negative.
-TEST(PriceBundle, FindsTheMaximum) {
-  const auto value = [](const std::vector<double>& p) {
-    return std::min(3 + p[0], 7 - p[0]) - 0.1 * (p[1] + 1) * (p[1] + 1);
-  };
-  PriceBundle bundle({9, 3}, 1);
-  int steps = 0;
-  do {
-    const std::vector<double> at = bundle.point();
-    ASSERT_GE(at[0], 0);
-    ASSERT_GE(at[1], 0);
-    bundle.Add(value(at), {at[0] < 2 ? 1.0 : -1.0, -0.2 * (at[1] + 1)});
-  } while (bundle.Advance(1e-7) && ++steps < 200);
-  EXPECT_LT(steps, 200);
-  EXPECT_NEAR(bundle.center()[0], 2, 1e-4);
-  EXPECT_NEAR(bundle.center()[1], 0, 1e-4);
-  EXPECT_NEAR(bundle.best(), 4.9, 1e-4);
 }
 
 // Remembering what servers have used can only raise the bound, and never above the optimum.

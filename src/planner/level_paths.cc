@@ -2,22 +2,9 @@
 
 #include <algorithm>
 
+#include "planner/min_plus.h"
+
 namespace dilemma {
-namespace {
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__) && \
-    !defined(__SANITIZE_ADDRESS__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-void TakeLess(const double* after, double cost, int size, double* at) {
-  for (int i = 0; i < size; ++i) {
-    const double candidate = after[i] + cost;
-    at[i] = candidate < at[i] ? candidate : at[i];
-  }
-}
-
-}  // namespace
-
 LevelMemory::LevelMemory(int servers, int levels) : levels_(levels), near_(static_cast<size_t>(servers)) {
   Rebuild();
 }
@@ -85,7 +72,7 @@ void LevelPaths::Arrive(int l) {
         for (int k = 1; k <= length; ++k) {
           if (row[k] == kNever || (k <= before && row[k] >= less[k])) continue;  // as good with more left
           const double* after = &after_[static_cast<size_t>(l + k) * total + memory_.Offset(n)];
-          TakeLess(after + static_cast<size_t>(to) * others, row[k], others, at);
+          RelaxInto(after + static_cast<size_t>(to) * others, at, others, row[k]);
         }
       }
     }

@@ -1,22 +1,15 @@
 #include "planner/level_table.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+
+#include "planner/min_plus.h"
 
 namespace dilemma {
 namespace {
 
-// next[i] = min(next[i], now[i - shift] + cost) for i in [shift, size).
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__) && \
-    !defined(__SANITIZE_ADDRESS__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-void RelaxShifted(const double* now, double* next, int shift, int size, double cost) {
-  for (int i = shift; i < size; ++i) {
-    const double candidate = now[i - shift] + cost;
-    next[i] = candidate < next[i] ? candidate : next[i];
-  }
-}
+constexpr double kFinest = 1 << 29;  // a server's dearest block in whole numbers
 
 // The least that a block takes on n: where less is left, the server is full.
 int64_t LeastBlock(const BlockInstance& in, int n) {
@@ -67,8 +60,17 @@ LevelTable::LevelTable(const BlockInstance& instance, int levels)
     for (int a = 0; a < in_.units; ++a) alive_count_ += in_.MaxLength(n, a);
   }
   alive_.assign(static_cast<size_t>(in_.servers) * in_.units * (in_.units + 1), 1);
-  now_.resize(static_cast<size_t>(cells) + 1);
-  next_.resize(now_.size());
+  int shift = 0;
+  size_t priced = 0;
+  for (const auto& items : in_.items) {
+    priced_row_.push_back(priced);
+    priced += items.size();
+    for (const Item& item : items) shift = std::max(shift, item.cells);
+  }
+  priced_.resize(priced);
+  pad_ = static_cast<size_t>(shift);
+  now_.assign(pad_ + static_cast<size_t>(cells) + 1 + kCellPadding, kNoSum);
+  next_ = now_;
 }
 
 int LevelTable::LevelOf(int n, int64_t used) const {
@@ -84,10 +86,24 @@ int64_t LevelTable::Cells(int n, int a, int k, int from, int to) const {
   return slack < 0 ? kNoRoom : slack / in_.cell[i];
 }
 
+// Priced costs become whole multiples of a server's grain, rounded down: what comes out is a lower bound.
 void LevelTable::Compute(const BlockPrices& prices) {
   prices_ = prices;
-  for (int n = 0; n < in_.servers; ++n)
-    for (int a = 0; a < in_.units; ++a) ComputeRows(n, a);
+  const auto priced = [&](const Item& item, int n) {
+    return item.cost + prices.mu * item.loss + prices.Memory(n) * static_cast<double>(item.excess);
+  };
+  for (int n = 0; n < in_.servers; ++n) {
+    double dearest = 1e-290;
+    for (int u = 0; u < in_.units; ++u)
+      for (const Item& item : in_.Items(u, n)) dearest = std::max(dearest, priced(item, n));
+    const double grain = dearest * std::max(1, longest_[static_cast<size_t>(n)]) / kFinest;
+    for (int u = 0; u < in_.units; ++u) {
+      size_t at = priced_row_[static_cast<size_t>(u) * in_.servers + n];
+      for (const Item& item : in_.Items(u, n))
+        priced_[at++] = {item.cells, static_cast<int32_t>(std::floor(priced(item, n) / grain))};
+    }
+    for (int a = 0; a < in_.units; ++a) ComputeRows(n, a, grain);
+  }
 }
 
 void LevelTable::Drop(int n, int a, int k) {
@@ -96,17 +112,16 @@ void LevelTable::Drop(int n, int a, int k) {
   alive = 0;
 }
 
-void LevelTable::ComputeRows(int n, int a) {
+void LevelTable::ComputeRows(int n, int a, double grain) {
   const int length = in_.MaxLength(n, a);
   if (length == 0) return;
   const double memory = prices_.Memory(n);
-  std::fill(now_.begin(), now_.begin() + in_.SlackCells(n, a, a + 1) + 1, 0.0);
+  std::fill_n(now_.begin() + static_cast<std::ptrdiff_t>(pad_),
+              in_.SlackCells(n, a, a + 1) + 1 + kCellPadding, 0);
   for (int k = 1; k <= length; ++k) {
-    const int u = a + k - 1, size = in_.SlackCells(n, a, a + k) + 1;
-    std::fill(next_.begin(), next_.begin() + size, kNever);
-    for (const Item& item : in_.Items(u, n))
-      RelaxShifted(now_.data(), next_.data(), item.cells, size,
-                   item.cost + prices_.mu * item.loss + memory * static_cast<double>(item.excess));
+    const size_t un = static_cast<size_t>(a + k - 1) * in_.servers + n;
+    RelaxCells(&now_[pad_], &next_[pad_], &priced_[priced_row_[un]], static_cast<int>(in_.items[un].size()),
+               in_.SlackCells(n, a, a + k) + 1);
     now_.swap(next_);
     const bool alive = alive_[AliveAt(n, a, k)] != 0;
     const double base =
@@ -115,7 +130,7 @@ void LevelTable::ComputeRows(int n, int a) {
       for (int to = from; to < levels_; ++to) {
         if (k > Length(n, a, from, to)) continue;
         cost_[RowAt(n, a, from, to) + static_cast<size_t>(k)] =
-            alive ? base + now_[static_cast<size_t>(Cells(n, a, k, from, to))] : kNever;
+            alive ? base + grain * now_[pad_ + static_cast<size_t>(Cells(n, a, k, from, to))] : kNever;
       }
     }
   }

@@ -9,6 +9,7 @@
 
 #include "planner/block_instance.h"
 #include "planner/block_table.h"
+#include "planner/min_plus.h"
 
 namespace dilemma {
 
@@ -53,7 +54,7 @@ class LevelTable {
   }
   // Cells beyond the smallest types that a block may take between two levels; kNoRoom where it does not fit.
   int64_t Cells(int n, int a, int k, int from, int to) const;
-  void ComputeRows(int n, int a);
+  void ComputeRows(int n, int a, double grain);
 
   const BlockInstance& in_;
   const int levels_;
@@ -67,7 +68,10 @@ class LevelTable {
   std::vector<double> cost_;
   std::vector<char> alive_;
   int64_t alive_count_ = 0;
-  std::vector<double> now_, next_;  // scratch: cost by cells that may be used
+  size_t pad_ = 0;                   // cells before the first one
+  std::vector<int32_t> now_, next_;  // scratch: cost by cells that may be used
+  std::vector<ShiftedCost> priced_;  // scratch: of every item
+  std::vector<size_t> priced_row_;   // [u * servers + n]
 };
 
 }  // namespace dilemma

@@ -12,6 +12,7 @@ constexpr double kShave = 1e-11;
 constexpr size_t kCompared = 64;  // best labels of a server that the others are compared with
 constexpr int64_t kMostBytes = int64_t{2} << 30;
 constexpr int64_t kPollEvery = 256;
+constexpr size_t kSpare = 4;  // times the width: labels that are kept until it is known which ones are beaten
 
 }  // namespace
 
@@ -88,6 +89,10 @@ void AnySearch::ExtendTo(const Label& from, const int64_t* room, int l, int32_t 
     const double bound = priced + rest_.Rest(l + 1, m, rooms_.Index(m, after), others) - constant_;
     const double shaved = bound - kShave * (std::abs(bound) + constant_);
     if (shaved >= cutoff_) continue;
+    if (shaved > layer.limit) {
+      Lower(shaved);
+      continue;
+    }
     Label next = from;
     next.cost += hop + item.cost;
     next.loss += item.loss;
@@ -104,6 +109,7 @@ void AnySearch::ExtendTo(const Label& from, const int64_t* room, int l, int32_t 
     layer.labels.push_back(next);
     layer.room.insert(layer.room.end(), room, room + in_.servers);
     layer.room[layer.room.size() - Servers() + i] = after;
+    if (layer.labels.size() >= 2 * kSpare * width_) Thin(layer);
   }
 }
 
@@ -186,6 +192,27 @@ void AnySearch::BeatByBest(const Layer& layer, const std::vector<size_t>& order,
     }
     if (!beaten[i] && others.size() < kCompared) others.push_back(i);
   }
+}
+
+// Keeps the best half or so. What is left out has bounds above the layer's limit, or equal to it.
+void AnySearch::Thin(Layer& layer) {
+  const size_t N = Servers();
+  std::vector<double> bounds;
+  for (const Label& label : layer.labels) bounds.push_back(label.bound);
+  const auto middle = bounds.begin() + static_cast<std::ptrdiff_t>(kSpare * width_);
+  std::nth_element(bounds.begin(), middle, bounds.end());
+  layer.limit = *middle;
+  size_t kept = 0;
+  for (size_t i = 0; i < layer.labels.size(); ++i) {
+    if (layer.labels[i].bound >= layer.limit) continue;
+    layer.labels[kept] = layer.labels[i];
+    std::copy_n(layer.room.begin() + static_cast<std::ptrdiff_t>(i * N), N,
+                layer.room.begin() + static_cast<std::ptrdiff_t>(kept * N));
+    ++kept;
+  }
+  layer.labels.resize(kept);
+  layer.room.resize(kept * N);
+  Lower(layer.limit);
 }
 
 void AnySearch::Reduce(Layer& layer) {

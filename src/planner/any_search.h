@@ -38,11 +38,13 @@ class AnySearch {
   struct Layer {
     std::vector<Label> labels;
     std::vector<int64_t> room;  // [label][server] bytes
+    double limit = kNever;      // of bounds; more labels than will be kept are below it
   };
 
   void Extend(const Label& from, const int64_t* room, int l, int32_t index);
   void ExtendTo(const Label& from, const int64_t* room, int l, int32_t index, int m);
   void Finish(const Label& label);
+  void Thin(Layer& layer);
   void Reduce(Layer& layer);
   void BeatEqualRooms(const Layer& layer, const std::vector<size_t>& alive, std::vector<char>& beaten) const;
   void BeatByBest(const Layer& layer, const std::vector<size_t>& order, std::vector<char>& beaten) const;

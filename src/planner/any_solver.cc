@@ -20,14 +20,22 @@ constexpr size_t kMostStates = 8192;       // of all servers in level_paths.h
 constexpr size_t kMostRests = 24'000'000;  // entries of unit_completions.h
 constexpr size_t kFewestRooms = 64, kMostRooms = 1024;
 constexpr size_t kFirstWidth = 256, kLastWidth = size_t{1} << 20, kWidening = 4;
+constexpr size_t kDiveWidth = 300;
 constexpr double kWindow = 1e-2;
+constexpr size_t kQuickWidth = 256;
+constexpr int kQuickSteps = 60, kQuickRounds = 2;
+constexpr size_t kPolishWidth = 1024;  // passes that wide come before parts of the plan are solved anew
+constexpr double kPolishGap = 1e-2;    // and only where so much is open
+constexpr size_t kPartBlocks = 4, kMostParts = 60;
+constexpr double kPartGap = 1e-4;
 constexpr double kWidenGain = 1e-2;  // of the bound, about, where servers are remembered anew
-constexpr double kStartGap = 2e-2;   // of the plan with one block a server
+constexpr double kStartGap = 1e-2;   // of the plan with one block a server
 
 class Any {
  public:
-  Any(const Problem& problem, const SolveOptions& options)
-      : problem_(problem), options_(options), in_(problem) {}
+  // `quick`: from the start in the options, with narrow passes alone.
+  Any(const Problem& problem, const SolveOptions& options, bool quick = false)
+      : problem_(problem), options_(options), quick_(quick), in_(problem) {}
 
   SolveResult Run() {
     result_.method = "exact";
@@ -37,7 +45,7 @@ class Any {
     AnyBound bound(in_, kLevels, LooseEnds(), found, [this] { return Stop(); });
     if (!bound.Run(1, 0)) return Infeasible("no way to cut the units into blocks fits");
     const double guess = incumbent_.cost != kNever ? incumbent_.cost : bound.bound() * 1.3;
-    bound.Run(kSteps, guess - bound.bound());
+    bound.Run(quick_ ? kQuickSteps : kSteps, guess - bound.bound());
     Raise(bound.bound());
     Widen(bound);
     bound.Settle();
@@ -57,7 +65,7 @@ class Any {
     int most = 0;
     for (auto states = static_cast<size_t>(in_.servers) * kLevels; states * kLevels <= kMostStates; ++most)
       states *= kLevels;
-    for (int round = 1; round <= kRounds && !Proven() && !Stop(); ++round) {
+    for (int round = 1; round <= (quick_ ? kQuickRounds : kRounds) && !Proven() && !Stop(); ++round) {
       const bool grew = bound.Widen(std::min({round, most, in_.servers - 1}));
       if (!grew) break;
       bound.Run(kWidenSteps, kWidenGain * std::abs(bound.bound()));
@@ -68,6 +76,7 @@ class Any {
   // A plan with one block per server is a plan.
   void TakeStart() {
     if (!options_.start.empty()) Take(options_.start);
+    if (quick_) return;
     Problem p = problem_;
     p.one_block_per_server = true;
     SolveOptions options = options_;
@@ -79,10 +88,19 @@ class Any {
   }
 
   void Take(const Assignment& assignment) {
+    if (assignment.empty()) return;
     const Evaluation evaluation = Evaluate(problem_, assignment);
     if (!evaluation.ok() || evaluation.objective_s >= incumbent_.cost) return;
     result_.assignment = assignment;
     incumbent_.cost = evaluation.objective_s;
+    incumbent_.server.clear();
+    Report();
+  }
+
+  // What the search found becomes the plan.
+  void Adopt() {
+    if (incumbent_.server.empty()) return;
+    result_.assignment = ToAssignment(incumbent_.server, incumbent_.type);
     incumbent_.server.clear();
     Report();
   }
@@ -108,18 +126,60 @@ class Any {
     return ends;
   }
 
+  // A narrow pass without a window: the best plan is farther above the bound than what is searched first.
+  void Dive(AnySearch& search) {
+    search.Pass(kDiveWidth, kNever, options_.gap);
+    Adopt();
+    Raise(search.bound());
+  }
+
+  // Solves parts of the plan anew: the units of a few successive blocks on their servers and the unused ones,
+  // all other units where they are, at any type. Until no part gets better.
+  void Polish() {
+    size_t unchanged = 0;
+    for (size_t part = 0; result_.HasAssignment() && !Stop() && part < kMostParts; ++part) {
+      std::vector<int> order;  // servers of the blocks
+      for (const Placement& at : result_.assignment)
+        if (order.empty() || order.back() != at.server) order.push_back(at.server);
+      if (unchanged >= order.size()) return;
+      std::vector<char> used(static_cast<size_t>(problem_.servers), 0), open(used.size(), 0);
+      for (const int n : order) used[static_cast<size_t>(n)] = 1;
+      for (size_t n = 0; n < used.size(); ++n) open[n] = !used[n];
+      for (size_t i = 0; i < kPartBlocks; ++i)
+        open[static_cast<size_t>(order[(part + i) % order.size()])] = 1;
+      Problem p = problem_;
+      for (int u = 0; u < p.units; ++u) {
+        const int at = result_.assignment[static_cast<size_t>(u)].server;
+        for (int n = 0; n < p.servers; ++n) {
+          const bool free = open[static_cast<size_t>(at)] && open[static_cast<size_t>(n)];
+          if (n != at && !free) p.allowed[p.Un(u, n)] = 0;
+        }
+      }
+      SolveOptions options = options_;
+      options.progress = nullptr;
+      options.start = result_.assignment;
+      options.gap = std::max(options.gap, kPartGap);
+      options.time_limit_s = options_.time_limit_s - watch_.Seconds();
+      const double before = incumbent_.cost;
+      Take(Any(p, options, /*quick=*/true).Run().assignment);
+      unchanged = incumbent_.cost < before ? 0 : unchanged + 1;
+    }
+  }
+
   void Search(const AnyBound& bound) {
     size_t others = 0;
     for (int n = 0; n < in_.servers; ++n) others += static_cast<size_t>(bound.memory().Others(n));
     const RoomGrid rooms(
         in_, std::clamp(kMostRests / (others * static_cast<size_t>(in_.units)), kFewestRooms, kMostRooms));
     AnySearch search(in_, rooms, bound, incumbent_, [this] { return Stop(); });
+    if (!quick_) Dive(search);
+    bool polished = quick_;
     double window = kWindow;
-    for (size_t width = kFirstWidth; width <= kLastWidth && !Stop() && !Proven();) {
+    for (size_t width = kFirstWidth; width <= (quick_ ? kQuickWidth : kLastWidth) && !Stop() && !Proven();) {
       const bool last = window > 1e3 || lower_ <= 0;
       const double cutoff = last ? kNever : lower_ * (1 + window);
       const bool complete = search.Pass(width, cutoff, options_.gap);
-      if (!incumbent_.server.empty()) Take(ToAssignment(incumbent_.server, incumbent_.type));
+      Adopt();
       Raise(search.bound());
       if (complete && last && incumbent_.cost == kNever) {
         Infeasible("a complete search found no plan that keeps every limit");
@@ -127,6 +187,10 @@ class Any {
       }
       if (complete && last) break;
       if (search.out_of_memory()) break;
+      if (!complete && width >= kPolishWidth && !polished && lower_ < incumbent_.cost * (1 - kPolishGap)) {
+        polished = true;
+        Polish();
+      }
       if (complete || incumbent_.cost == kNever) window *= 2;
       if (!complete) width *= kWidening;
     }
@@ -157,7 +221,7 @@ class Any {
 
   SolveResult Finished() {
     if (result_.status == SolveStatus::kInfeasible) return result_;
-    if (!incumbent_.server.empty()) result_.assignment = ToAssignment(incumbent_.server, incumbent_.type);
+    Adopt();
     result_.bound_s = std::max(0.0, lower_);
     if (result_.HasAssignment()) {
       const Evaluation evaluation = Evaluate(problem_, result_.assignment);
@@ -182,6 +246,7 @@ class Any {
   const Stopwatch watch_;
   const Problem& problem_;
   const SolveOptions& options_;
+  const bool quick_;
   const BlockInstance in_;
   Incumbent incumbent_;
   SolveResult result_;

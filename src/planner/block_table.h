@@ -17,8 +17,8 @@ struct BlockPrices {
 };
 
 // Cost(n, a, k): the least priced cost of units a .. a+k-1 on n, a multiple-choice knapsack over cells (a
-// lower bound; equal to the true optimum where the cells are exact and nobody limits busy time). With a price
-// on memory it includes what the block's bytes cost, its stage's buffers too.
+// lower bound; the true optimum, but for rounding by less than 1e-6, where the cells are exact and nobody
+// limits busy time). With a price on memory it includes what the block's bytes cost, its stage's buffers too.
 class BlockTable {
  public:
   explicit BlockTable(const BlockInstance& instance);

@@ -73,24 +73,6 @@ std::vector<int> TypeChooser::TypesOf(const Chosen& chosen) const {
   return types;
 }
 
-double TypeChooser::UseAt(const BlockPrices& prices, std::vector<int64_t>& bytes, std::vector<int>& types) {
-  const Chosen chosen = At(prices);
-  bytes.assign(static_cast<size_t>(in_.servers), 0);
-  types.clear();
-  if (chosen.cost == kNever) return chosen.loss;
-  size_t unit = 0;
-  for (const Block& block : path_) {
-    const int n = block.server;
-    bytes[static_cast<size_t>(n)] +=
-        in_.stage[static_cast<size_t>(n)] + in_.LeastBytes(n, block.first, block.first + block.length);
-    for (int i = 0; i < block.length; ++i, ++unit)
-      bytes[static_cast<size_t>(n)] +=
-          in_.Items(block.first + i, n)[static_cast<size_t>(chosen.items[unit])].excess;
-  }
-  types = TypesOf(chosen);
-  return chosen.loss;
-}
-
 double TypeChooser::Choose(double mu, double limit, std::vector<int>& types) {
   Chosen best;
   const auto feasible = [](const Chosen& c) { return c.cost != kNever && c.loss <= 1 + kLossTolerance; };

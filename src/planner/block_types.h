@@ -16,9 +16,8 @@ class TypeChooser {
   // Bisection on the price of loss, beginning at `mu`; kNever where none was found below `limit`. `types` are
   // the Problem's. Always feasible, not always the best.
   double Choose(double mu, double limit, std::vector<int>& types);
-  // What the cheapest types at these prices lose, and take on each server (stages included).
+  // What the cheapest types at this price lose.
   double LossAt(double mu) { return At({mu, {}}).loss; }
-  double UseAt(const BlockPrices& prices, std::vector<int64_t>& bytes, std::vector<int>& types);
 
  private:
   struct Chosen {

@@ -57,9 +57,7 @@ LevelTable::LevelTable(const BlockInstance& instance, int levels)
         }
       }
     }
-    for (int a = 0; a < in_.units; ++a) alive_count_ += in_.MaxLength(n, a);
   }
-  alive_.assign(static_cast<size_t>(in_.servers) * in_.units * (in_.units + 1), 1);
   int shift = 0;
   size_t priced = 0;
   for (const auto& items : in_.items) {
@@ -106,12 +104,6 @@ void LevelTable::Compute(const BlockPrices& prices) {
   }
 }
 
-void LevelTable::Drop(int n, int a, int k) {
-  char& alive = alive_[AliveAt(n, a, k)];
-  alive_count_ -= alive;
-  alive = 0;
-}
-
 void LevelTable::ComputeRows(int n, int a, double grain) {
   const int length = in_.MaxLength(n, a);
   if (length == 0) return;
@@ -123,14 +115,13 @@ void LevelTable::ComputeRows(int n, int a, double grain) {
     RelaxCells(&now_[pad_], &next_[pad_], &priced_[priced_row_[un]], static_cast<int>(in_.items[un].size()),
                in_.SlackCells(n, a, a + k) + 1);
     now_.swap(next_);
-    const bool alive = alive_[AliveAt(n, a, k)] != 0;
     const double base =
         memory * static_cast<double>(in_.LeastBytes(n, a, a + k) + in_.stage[static_cast<size_t>(n)]);
     for (int from = 0; from < levels_; ++from) {
       for (int to = from; to < levels_; ++to) {
         if (k > Length(n, a, from, to)) continue;
         cost_[RowAt(n, a, from, to) + static_cast<size_t>(k)] =
-            alive ? base + grain * now_[pad_ + static_cast<size_t>(Cells(n, a, k, from, to))] : kNever;
+            base + grain * now_[pad_ + static_cast<size_t>(Cells(n, a, k, from, to))];
       }
     }
   }

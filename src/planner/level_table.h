@@ -27,9 +27,6 @@ class LevelTable {
   int Length(int n, int a, int from, int to) const {
     return length_[(static_cast<size_t>(n) * pairs_ + Pair(from, to)) * in_.units + static_cast<size_t>(a)];
   }
-  // Blocks that no better plan can have cost kNever from the next Compute on.
-  void Drop(int n, int a, int k);
-  int64_t alive() const { return alive_count_; }
 
   struct Use {
     double loss = 0;
@@ -48,10 +45,6 @@ class LevelTable {
   size_t RowAt(int n, int a, int from, int to) const {
     return row_[static_cast<size_t>(n)] + (Pair(from, to) * in_.units + static_cast<size_t>(a)) * RowSize(n);
   }
-  size_t AliveAt(int n, int a, int k) const {
-    return (static_cast<size_t>(n) * in_.units + static_cast<size_t>(a)) * (in_.units + 1) +
-           static_cast<size_t>(k);
-  }
   // Cells beyond the smallest types that a block may take between two levels; kNoRoom where it does not fit.
   int64_t Cells(int n, int a, int k, int from, int to) const;
   void ComputeRows(int n, int a, double grain);
@@ -66,8 +59,6 @@ class LevelTable {
   std::vector<int> length_;         // [n][pair][unit]
   std::vector<size_t> row_;
   std::vector<double> cost_;
-  std::vector<char> alive_;
-  int64_t alive_count_ = 0;
   size_t pad_ = 0;                   // cells before the first one
   std::vector<int32_t> now_, next_;  // scratch: cost by cells that may be used
   std::vector<ShiftedCost> priced_;  // scratch: of every item

@@ -24,6 +24,7 @@ def arguments():
     parser.add_argument("--types", nargs="*", default=TYPES, help="llama-quantize types")
     parser.add_argument("--windows", type=int, default=20, help="test windows of 512 tokens")
     parser.add_argument("--chunks", type=int, default=64, help="calibration windows of 512 tokens")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="fewer where other programs use the cores")
     parser.add_argument("--dilemma", type=pathlib.Path, default=ROOT / "build/bin/dilemma")
     parser.add_argument("--only-make", action="store_true", help="make the files with an importance matrix, measure nothing")
     parser.add_argument("--out", type=pathlib.Path, help="also write all figures to this file (JSON)")
@@ -50,7 +51,7 @@ def make(path, command):
 def make_all(args, peers, folder):
     """The teacher, the importance matrix, and each type with it and (unless --only-make) plain."""
     model = args.model or subprocess.check_output([ROOT / "scripts/model.sh"], text=True).splitlines()[-1]
-    quantize, threads = peers / "llama-quantize", os.cpu_count()
+    quantize, threads = peers / "llama-quantize", args.threads
     teacher = make(folder / "teacher-f16.gguf", [quantize, "--allow-requantize", model, "{out}", "F16", threads])
     text = make(folder / "calibration.txt",
                 [args.dilemma, "eval", "text", args.text, "--part", "calibration", "--out", "{out}"])
@@ -68,7 +69,7 @@ def make_all(args, peers, folder):
 
 def measure(args, teacher, files, text, part):
     command = [args.dilemma, "eval", "kl", teacher, *files, "--text", text, "--part", part, "--windows", args.windows,
-               "--json"]
+               "--threads", args.threads, "--json"]
     result = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, text=True)
     if result.returncode != 0:
         sys.exit("error: the measurement failed")

@@ -126,6 +126,7 @@ TEST_F(RecoveryTest, ADeadServerIsPlannedAround) {
   const int64_t before = result->parts.back().first_token;
   rest.prompt.insert(rest.prompt.end(), result->tokens.begin(), result->tokens.begin() + before);
   rest.max_tokens = kTokens - before;
+  rest.sampling.drawn = before;
   const auto again = coordinator->Generate(rest);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->tokens, std::vector<int32_t>(result->tokens.begin() + before, result->tokens.end()));

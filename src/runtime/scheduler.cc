@@ -139,7 +139,9 @@ void Scheduler::AddPrompt(ScheduledBatch* work) {
   if (chosen == nullptr || room <= 0) return;
   Request& request = active_.at(chosen->submitted.request());
   const int64_t left = request.submitted.prompt_size() - int64_t{request.position};
-  const int64_t rows = std::min({left, room, options_.prefill_chunk});
+  const int64_t drawn = std::clamp<int64_t>(request.submitted.options().drawn(), 0, left);
+  const int64_t fresh = left - drawn;  // not yet of an answer
+  const int64_t rows = fresh > 0 ? std::min({fresh, room, options_.prefill_chunk}) : 1;
   v1::BatchRun* run = work->batch.add_runs();
   run->set_request(request.submitted.request());
   run->set_slot(request.slot);

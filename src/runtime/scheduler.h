@@ -5,6 +5,10 @@
 // `groups` of them on their way; whose token came back first goes first. A chunk of one prompt may ride
 // along: prompts take turns chunk by chunk, move through the stages like goods on a belt, and nobody waits
 // for a long one to end.
+//
+// Where a prompt ends with tokens that another ring sampled (RequestOptions.drawn), these go through one by
+// one, as they did there: on many processors a product with several rows rounds otherwise than one with a
+// single row, and the rest of the answer would be another one.
 #pragma once
 
 #include <cstdint>

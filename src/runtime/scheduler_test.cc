@@ -1,5 +1,7 @@
 #include "runtime/scheduler.h"
 
+#include <limits>
+
 #include "gtest/gtest.h"
 
 namespace dilemma {
@@ -57,6 +59,35 @@ TEST(SchedulerTest, APromptGoesInChunksAndTheLastOneSamples) {
   EXPECT_EQ(decode.batch.runs(0).position(), 6u);
   EXPECT_TRUE(decode.batch.runs(0).sample());
   EXPECT_EQ(decode.ready_ns, 7);
+}
+
+TEST(SchedulerTest, TokensOfAnAnswerGoOneByOneAsTheyWereMade) {
+  Scheduler scheduler(kTwoSlots);
+  v1::SubmitRequest request = Request(1, 8);
+  request.mutable_options()->set_drawn(2);
+  ASSERT_TRUE(scheduler.Submit(request, 0).ok());
+  std::vector<uint32_t> rows;
+  bool sampled = false;
+  while (scheduler.Ready()) {
+    const ScheduledBatch next = scheduler.Next();
+    EXPECT_FALSE(sampled);
+    rows.push_back(next.batch.runs(0).rows());
+    sampled = next.batch.runs(0).sample();
+    scheduler.Return(Back(next.batch.number()), 1);
+  }
+  EXPECT_EQ(rows, (std::vector<uint32_t>{4, 2, 1, 1}));
+  EXPECT_TRUE(sampled);
+}
+
+TEST(SchedulerTest, MoreDrawnThanThePromptHasIsAllOfIt) {
+  for (const int64_t drawn : {int64_t{100}, std::numeric_limits<int64_t>::max(), int64_t{-1},
+                              std::numeric_limits<int64_t>::min()}) {
+    Scheduler scheduler(kTwoSlots);
+    v1::SubmitRequest request = Request(1, 3);
+    request.mutable_options()->set_drawn(drawn);
+    ASSERT_TRUE(scheduler.Submit(request, 0).ok());
+    EXPECT_EQ(scheduler.Next().batch.runs(0).rows(), drawn > 0 ? 1u : 3u);
+  }
 }
 
 TEST(SchedulerTest, AtMostAWindowOfPromptBatchesIsOnItsWay) {

@@ -113,10 +113,8 @@ class Bench {
       const bool aimed = known != std::end(kRows);
       if (!aimed && args_.without_peers) return InvalidArgument("the types of row {} are not known", name);
       Row& row = rows_.emplace_back();
-      if (aimed)
-        row = *known;
-      else
-        row.name = name;
+      if (aimed) row = *known;
+      row.name = name;
       if (args_.without_peers) {
         ASSIGN_OR_RETURN(const TypeMix layers, TypeMix::Parse(row.layers));
         ASSIGN_OR_RETURN(const TypeMix ends, TypeMix::Parse(row.ends));
@@ -158,8 +156,8 @@ class Bench {
   // As `quantize --importance` does.
   absl::Status Round(uint32_t seed, const std::vector<TypeMix>& types, std::span<const TokenWindow> windows,
                      const fs::path& path) {
-    RETURN_IF_ERROR(TableFor(seed, windows).status());
     if (!bank_ || bank_seed_ != seed) {
+      RETURN_IF_ERROR(TableFor(seed, windows).status());
       ASSIGN_OR_RETURN(Importance importance, ReadImportance(dir_ / fmt::format("quality-{}.json", seed)));
       bank_.emplace(model_, std::move(importance));
       bank_seed_ = seed;

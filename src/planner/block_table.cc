@@ -1,78 +1,42 @@
 #include "planner/block_table.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "planner/min_plus.h"
 
 namespace dilemma {
-namespace {
+std::vector<int> LongestBlocks(const BlockInstance& in) {
+  std::vector<int> longest(static_cast<size_t>(in.servers), 0);
+  for (int n = 0; n < in.servers; ++n)
+    for (int a = 0; a < in.units; ++a)
+      longest[static_cast<size_t>(n)] = std::max(longest[static_cast<size_t>(n)], in.MaxLength(n, a));
+  return longest;
+}
 
-constexpr double kFinest = 1 << 29;  // a server's dearest block in whole numbers
-
-}  // namespace
-
-BlockTable::BlockTable(const BlockInstance& instance) : in_(instance) {
+BlockTable::BlockTable(const BlockInstance& instance)
+    : in_(instance), longest_(LongestBlocks(instance)), cells_(instance, longest_) {
   size_t size = 0;
-  int cells = 0;
   for (int n = 0; n < in_.servers; ++n) {
-    int longest = 0;
-    for (int a = 0; a < in_.units; ++a) {
-      longest = std::max(longest, in_.MaxLength(n, a));
-      if (in_.MaxLength(n, a) > 0) cells = std::max(cells, in_.SlackCells(n, a, a + 1));
-    }
-    longest_.push_back(longest);
     row_.push_back(size);
     size += RowSize(n) * static_cast<size_t>(in_.units);
   }
   cost_.assign(size, 0.0);
   alive_.assign(size, 1);
+  slack_cells_.assign(size, 0);
   for (int n = 0; n < in_.servers; ++n) {
     for (int a = 0; a < in_.units; ++a) {
       reach_.push_back(in_.MaxLength(n, a));
       alive_count_ += in_.MaxLength(n, a);
-    }
-  }
-  int shift = 0;
-  size_t priced = 0;
-  for (const auto& items : in_.items) {
-    priced_row_.push_back(priced);
-    priced += items.size();
-    for (const Item& item : items) shift = std::max(shift, item.cells);
-  }
-  priced_.resize(priced);
-  pad_ = static_cast<size_t>(shift);
-  now_.assign(pad_ + static_cast<size_t>(cells) + 1 + kCellPadding, kNoSum);
-  next_ = now_;
-  slack_cells_.assign(size, 0);
-  for (int n = 0; n < in_.servers; ++n)
-    for (int a = 0; a < in_.units; ++a)
       for (int k = 1; k <= in_.MaxLength(n, a); ++k)
         slack_cells_[RowStart(n, a) + static_cast<size_t>(k)] = in_.SlackCells(n, a, a + k);
+    }
+  }
 }
 
-// Priced costs become whole multiples of a server's grain, rounded down: what comes out is a lower bound.
 void BlockTable::Compute(const BlockPrices& prices) {
   prices_ = prices;
-  grain_.assign(static_cast<size_t>(in_.servers), 0.0);
-  const auto priced = [&](const Item& item, int n) {
-    return item.cost + prices.mu * item.loss + prices.Memory(n) * static_cast<double>(item.excess);
-  };
-  for (int n = 0; n < in_.servers; ++n) {
-    double dearest = 0;
-    for (int u = 0; u < in_.units; ++u)
-      for (const Item& item : in_.Items(u, n)) dearest = std::max(dearest, priced(item, n));
-    grain_[static_cast<size_t>(n)] =
-        std::max(dearest, 1e-290) * std::max(1, longest_[static_cast<size_t>(n)]) / kFinest;
-  }
-  size_t at = 0;
-  for (size_t un = 0; un < in_.items.size(); ++un) {
-    const int n = static_cast<int>(un % static_cast<size_t>(in_.servers));
-    for (const Item& item : in_.items[un])
-      priced_[at++] = {item.cells,
-                       static_cast<int32_t>(std::floor(priced(item, n) / grain_[static_cast<size_t>(n)]))};
-  }
+  cells_.Price(prices);
   for (int n = 0; n < in_.servers; ++n)
     for (int a = 0; a < in_.units; ++a) ComputeRow(n, a);
 }
@@ -91,22 +55,17 @@ void BlockTable::ComputeRow(int n, int a) {
   const int length = reach_[static_cast<size_t>(n) * in_.units + a];
   if (length == 0) return;
   const size_t start = RowStart(n, a);
-  const double memory = prices_.Memory(n), grain = grain_[static_cast<size_t>(n)];
-  std::fill_n(now_.begin() + static_cast<std::ptrdiff_t>(pad_), slack_cells_[start + 1] + 1 + kCellPadding,
-              0);
+  const double memory = prices_.Memory(n), grain = cells_.Grain(n);
+  cells_.Start(slack_cells_[start + 1]);
   for (int k = 1; k <= length; ++k) {
-    const int u = a + k - 1, cells = slack_cells_[start + static_cast<size_t>(k)];
-    const size_t un = static_cast<size_t>(u) * in_.servers + n;
-    RelaxCells(&now_[pad_], &next_[pad_], &priced_[priced_row_[un]], static_cast<int>(in_.items[un].size()),
-               cells + 1);
+    const int cells = slack_cells_[start + static_cast<size_t>(k)];
+    cells_.Add(a + k - 1, n, cells);
     double& cost = cost_[start + static_cast<size_t>(k)];
     cost = kNever;
-    if (alive_[start + static_cast<size_t>(k)]) {
-      cost = grain * next_[pad_ + static_cast<size_t>(cells)];
-      if (memory > 0)
-        cost += memory * static_cast<double>(in_.LeastBytes(n, a, a + k) + in_.stage[static_cast<size_t>(n)]);
-    }
-    now_.swap(next_);
+    if (!alive_[start + static_cast<size_t>(k)]) continue;
+    cost = grain * cells_.Sum(cells);
+    if (memory > 0)
+      cost += memory * static_cast<double>(in_.LeastBytes(n, a, a + k) + in_.stage[static_cast<size_t>(n)]);
   }
 }
 

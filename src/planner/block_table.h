@@ -5,16 +5,12 @@
 #include <vector>
 
 #include "planner/block_instance.h"
-#include "planner/min_plus.h"
+#include "planner/priced_cells.h"
 
 namespace dilemma {
 
-// Prices on loss (of the whole budget) and on memory (seconds a byte, by server; empty: none).
-struct BlockPrices {
-  double mu = 0;
-  std::vector<double> memory;
-  double Memory(int n) const { return memory.empty() ? 0 : memory[static_cast<size_t>(n)]; }
-};
+// The longest block of units anywhere, by server.
+std::vector<int> LongestBlocks(const BlockInstance& in);
 
 // Cost(n, a, k): the least priced cost of units a .. a+k-1 on n, a multiple-choice knapsack over cells (a
 // lower bound; the true optimum, but for rounding by less than 1e-6, where the cells are exact and nobody
@@ -48,12 +44,8 @@ class BlockTable {
   std::vector<char> alive_;  // as cost_
   std::vector<int> reach_;   // [n][units] longest block that is alive
   int64_t alive_count_ = 0;
-  std::vector<int> slack_cells_;     // as cost_
-  std::vector<double> grain_;        // [n] seconds
-  size_t pad_ = 0;                   // cells before the first one
-  std::vector<int32_t> now_, next_;  // scratch: cost by cells that may be used
-  std::vector<ShiftedCost> priced_;  // scratch: cost + mu * loss of every item, [u][n] as in the instance
-  std::vector<size_t> priced_row_;   // [u * servers + n]
+  std::vector<int> slack_cells_;  // as cost_
+  PricedCells cells_;
 };
 
 // One choice of types for a block, by what it costs, loses and takes beyond the smallest types.

@@ -24,8 +24,7 @@ void TypeChooser::AtBlock(const Block& block, const BlockPrices& prices, Chosen&
     signed char* taken = &item_[static_cast<size_t>(i) * static_cast<size_t>(cells)];
     for (size_t t = 0; t < items.size(); ++t) {
       const int64_t shift = (items[t].excess + cell - 1) / cell;
-      const double priced =
-          items[t].cost + prices.mu * items[t].loss + prices.Memory(n) * static_cast<double>(items[t].excess);
+      const double priced = prices.Of(items[t], n);
       for (int64_t c = shift; c < cells; ++c) {
         const double value = value_[static_cast<size_t>(c - shift)] + priced;
         if (value < next[static_cast<size_t>(c)]) {

@@ -5,6 +5,7 @@
 #include "planner/min_plus.h"
 
 namespace dilemma {
+
 LevelMemory::LevelMemory(int servers, int levels) : levels_(levels), near_(static_cast<size_t>(servers)) {
   Rebuild();
 }

@@ -32,7 +32,6 @@ class LevelMemory {
   int States(int n) const { return levels_ * Others(n); }
   size_t Offset(int n) const { return offset_[static_cast<size_t>(n)]; }  // of its states among all
   size_t total() const { return total_; }
-  const std::vector<int>& Near(int n) const { return near_[static_cast<size_t>(n)]; }
   // The state at m after n was left in `state`.
   int Next(int n, int state, int m) const {
     return next_[(Offset(n) + static_cast<size_t>(state)) * near_.size() + static_cast<size_t>(m)];

@@ -1,15 +1,10 @@
 #include "planner/level_table.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
-
-#include "planner/min_plus.h"
 
 namespace dilemma {
 namespace {
-
-constexpr double kFinest = 1 << 29;  // a server's dearest block in whole numbers
 
 // The least that a block takes on n: where less is left, the server is full.
 int64_t LeastBlock(const BlockInstance& in, int n) {
@@ -22,9 +17,12 @@ int64_t LeastBlock(const BlockInstance& in, int n) {
 }  // namespace
 
 LevelTable::LevelTable(const BlockInstance& instance, int levels)
-    : in_(instance), levels_(levels), pairs_(static_cast<size_t>(levels) * static_cast<size_t>(levels)) {
+    : in_(instance),
+      levels_(levels),
+      pairs_(static_cast<size_t>(levels) * static_cast<size_t>(levels)),
+      longest_(LongestBlocks(instance)),
+      cells_(instance, longest_) {
   size_t size = 0;
-  int cells = 0;
   for (int n = 0; n < in_.servers; ++n) {
     const int64_t memory = in_.memory[static_cast<size_t>(n)];
     // The last level is "full"; the others divide what is below it.
@@ -32,12 +30,6 @@ LevelTable::LevelTable(const BlockInstance& instance, int levels)
     for (int i = 0; i < levels_; ++i)
       threshold_.push_back(i + 1 == levels_ && levels_ > 1 ? full : full * i / std::max(1, levels_ - 1));
     const int64_t* at = &threshold_[static_cast<size_t>(n) * levels_];
-    int longest = 0;
-    for (int a = 0; a < in_.units; ++a) {
-      longest = std::max(longest, in_.MaxLength(n, a));
-      if (in_.MaxLength(n, a) > 0) cells = std::max(cells, in_.SlackCells(n, a, a + 1));
-    }
-    longest_.push_back(longest);
     for (int from = 0; from < levels_; ++from)
       for (int to = 0; to < levels_; ++to)
         room_.push_back(to < from           ? kNoRoom
@@ -58,17 +50,6 @@ LevelTable::LevelTable(const BlockInstance& instance, int levels)
       }
     }
   }
-  int shift = 0;
-  size_t priced = 0;
-  for (const auto& items : in_.items) {
-    priced_row_.push_back(priced);
-    priced += items.size();
-    for (const Item& item : items) shift = std::max(shift, item.cells);
-  }
-  priced_.resize(priced);
-  pad_ = static_cast<size_t>(shift);
-  now_.assign(pad_ + static_cast<size_t>(cells) + 1 + kCellPadding, kNoSum);
-  next_ = now_;
 }
 
 int LevelTable::LevelOf(int n, int64_t used) const {
@@ -84,44 +65,27 @@ int64_t LevelTable::Cells(int n, int a, int k, int from, int to) const {
   return slack < 0 ? kNoRoom : slack / in_.cell[i];
 }
 
-// Priced costs become whole multiples of a server's grain, rounded down: what comes out is a lower bound.
 void LevelTable::Compute(const BlockPrices& prices) {
   prices_ = prices;
-  const auto priced = [&](const Item& item, int n) {
-    return item.cost + prices.mu * item.loss + prices.Memory(n) * static_cast<double>(item.excess);
-  };
-  for (int n = 0; n < in_.servers; ++n) {
-    double dearest = 1e-290;
-    for (int u = 0; u < in_.units; ++u)
-      for (const Item& item : in_.Items(u, n)) dearest = std::max(dearest, priced(item, n));
-    const double grain = dearest * std::max(1, longest_[static_cast<size_t>(n)]) / kFinest;
-    for (int u = 0; u < in_.units; ++u) {
-      size_t at = priced_row_[static_cast<size_t>(u) * in_.servers + n];
-      for (const Item& item : in_.Items(u, n))
-        priced_[at++] = {item.cells, static_cast<int32_t>(std::floor(priced(item, n) / grain))};
-    }
-    for (int a = 0; a < in_.units; ++a) ComputeRows(n, a, grain);
-  }
+  cells_.Price(prices);
+  for (int n = 0; n < in_.servers; ++n)
+    for (int a = 0; a < in_.units; ++a) ComputeRows(n, a);
 }
 
-void LevelTable::ComputeRows(int n, int a, double grain) {
+void LevelTable::ComputeRows(int n, int a) {
   const int length = in_.MaxLength(n, a);
   if (length == 0) return;
-  const double memory = prices_.Memory(n);
-  std::fill_n(now_.begin() + static_cast<std::ptrdiff_t>(pad_),
-              in_.SlackCells(n, a, a + 1) + 1 + kCellPadding, 0);
+  const double memory = prices_.Memory(n), grain = cells_.Grain(n);
+  cells_.Start(in_.SlackCells(n, a, a + 1));
   for (int k = 1; k <= length; ++k) {
-    const size_t un = static_cast<size_t>(a + k - 1) * in_.servers + n;
-    RelaxCells(&now_[pad_], &next_[pad_], &priced_[priced_row_[un]], static_cast<int>(in_.items[un].size()),
-               in_.SlackCells(n, a, a + k) + 1);
-    now_.swap(next_);
+    cells_.Add(a + k - 1, n, in_.SlackCells(n, a, a + k));
     const double base =
         memory * static_cast<double>(in_.LeastBytes(n, a, a + k) + in_.stage[static_cast<size_t>(n)]);
     for (int from = 0; from < levels_; ++from) {
       for (int to = from; to < levels_; ++to) {
         if (k > Length(n, a, from, to)) continue;
         cost_[RowAt(n, a, from, to) + static_cast<size_t>(k)] =
-            base + grain * now_[pad_ + static_cast<size_t>(Cells(n, a, k, from, to))];
+            base + grain * cells_.Sum(static_cast<int>(Cells(n, a, k, from, to)));
       }
     }
   }
@@ -129,7 +93,6 @@ void LevelTable::ComputeRows(int n, int a, double grain) {
 
 void LevelTable::AddUse(int n, int a, int k, int from, int to, Use& use) const {
   const int64_t cells = Cells(n, a, k, from, to) + 1;
-  const double memory = prices_.Memory(n);
   std::vector<double> value(static_cast<size_t>(cells), 0.0), next(value.size());
   std::vector<signed char> taken(value.size() * static_cast<size_t>(k), -1);
   for (int i = k - 1; i >= 0; --i) {
@@ -137,8 +100,7 @@ void LevelTable::AddUse(int n, int a, int k, int from, int to, Use& use) const {
     std::fill(next.begin(), next.end(), kNever);
     signed char* best = &taken[static_cast<size_t>(i) * value.size()];
     for (size_t t = 0; t < items.size(); ++t) {
-      const double priced =
-          items[t].cost + prices_.mu * items[t].loss + memory * static_cast<double>(items[t].excess);
+      const double priced = prices_.Of(items[t], n);
       for (int64_t c = items[t].cells; c < cells; ++c) {
         const double candidate = value[static_cast<size_t>(c - items[t].cells)] + priced;
         if (candidate < next[static_cast<size_t>(c)]) {

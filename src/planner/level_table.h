@@ -9,7 +9,7 @@
 
 #include "planner/block_instance.h"
 #include "planner/block_table.h"
-#include "planner/min_plus.h"
+#include "planner/priced_cells.h"
 
 namespace dilemma {
 
@@ -47,22 +47,19 @@ class LevelTable {
   }
   // Cells beyond the smallest types that a block may take between two levels; kNoRoom where it does not fit.
   int64_t Cells(int n, int a, int k, int from, int to) const;
-  void ComputeRows(int n, int a, double grain);
+  void ComputeRows(int n, int a);
 
   const BlockInstance& in_;
   const int levels_;
   const size_t pairs_;
   BlockPrices prices_;
+  std::vector<int> longest_;        // [n]
   std::vector<int64_t> threshold_;  // [n][level]
   std::vector<int64_t> room_;       // [n][pair] bytes
-  std::vector<int> longest_;        // [n]
   std::vector<int> length_;         // [n][pair][unit]
   std::vector<size_t> row_;
   std::vector<double> cost_;
-  size_t pad_ = 0;                   // cells before the first one
-  std::vector<int32_t> now_, next_;  // scratch: cost by cells that may be used
-  std::vector<ShiftedCost> priced_;  // scratch: of every item
-  std::vector<size_t> priced_row_;   // [u * servers + n]
+  PricedCells cells_;
 };
 
 }  // namespace dilemma

@@ -1,5 +1,4 @@
-// The inner loop of every knapsack over cells, in whole numbers: eight cells at
-// a time where the machine can.
+// The inner loop of every knapsack over cells, in whole numbers: eight cells at a time where the machine can.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +10,7 @@ struct ShiftedCost {
   int32_t cost = 0;
 };
 
-// Buffers of RelaxCells reach this far beyond the cells that count, on either
-// side of them.
+// Buffers of RelaxCells reach this far beyond the cells that count.
 constexpr int kCellPadding = 16;
 // Above any sum; adding a cost to it does not overflow.
 constexpr int32_t kNoSum = int32_t{1} << 30;

@@ -28,7 +28,6 @@ class PriceBundle {
   double promised() const { return promised_; }
   // Tags of the cuts that hold the last Next() in place: together they are the relaxed optimum.
   std::vector<int> ActiveTags() const;
-  bool empty() const { return cuts_.empty(); }
 
  private:
   struct Cut {

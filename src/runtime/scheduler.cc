@@ -89,7 +89,9 @@ const Scheduler::Request* Scheduler::NextPrompt() const {
   // The prompt whose turn is longest ago: a short one overtakes a long one, and a long one gets its share.
   const Request* best = nullptr;
   for (const auto& [id, request] : active_) {
-    if (request.InPrompt() && (best == nullptr || request.last_batch < best->last_batch)) best = &request;
+    if (!request.InPrompt()) continue;
+    if (request.turn_rows > 0) return &request;
+    if (best == nullptr || request.last_batch < best->last_batch) best = &request;
   }
   return best;
 }
@@ -114,7 +116,6 @@ void Scheduler::AddDecodes(ScheduledBatch* work) {
   for (auto& [id, request] : active_) {
     if (request.has_token) ready.push_back(&request);
   }
-  if (ready.empty()) return;
   std::stable_sort(ready.begin(), ready.end(),
                    [](const Request* a, const Request* b) { return a->ready_ns < b->ready_ns; });
   ready.resize(std::min(ready.size(), GroupRows()));
@@ -134,14 +135,11 @@ void Scheduler::AddDecodes(ScheduledBatch* work) {
 }
 
 void Scheduler::AddPrompt(ScheduledBatch* work) {
-  const Request* chosen = NextPrompt();
-  const int64_t room = options_.max_batch - static_cast<int64_t>(work->tokens.size());
-  if (chosen == nullptr || room <= 0) return;
-  Request& request = active_.at(chosen->submitted.request());
+  Request& request = active_.at(NextPrompt()->submitted.request());
   const int64_t left = request.submitted.prompt_size() - int64_t{request.position};
   const int64_t drawn = std::clamp<int64_t>(request.submitted.options().drawn(), 0, left);
   const int64_t fresh = left - drawn;  // not yet of an answer
-  const int64_t rows = fresh > 0 ? std::min({fresh, room, options_.prefill_chunk}) : 1;
+  const int64_t rows = fresh > 0 ? std::min({fresh, options_.max_batch, options_.prefill_chunk}) : 1;
   v1::BatchRun* run = work->batch.add_runs();
   run->set_request(request.submitted.request());
   run->set_slot(request.slot);
@@ -153,6 +151,7 @@ void Scheduler::AddPrompt(ScheduledBatch* work) {
   work->tokens.insert(work->tokens.end(), begin, begin + rows);
   work->ready_ns = std::min(work->ready_ns, request.ready_ns);
   request.position += static_cast<uint32_t>(rows);
+  request.turn_rows = request.turn_rows + rows < options_.prefill_chunk ? request.turn_rows + rows : 0;
   request.last_batch = work->batch.number();
   prompt_batches_.insert(work->batch.number());
 }
@@ -168,8 +167,13 @@ ScheduledBatch Scheduler::Next() {
     work.ready_ns = std::min(work.ready_ns, when_ns);
   }
   cancelled_.clear();
-  if (MayDecode() || NextPrompt() != nullptr) AddDecodes(&work);  // with a prompt's chunk they cost no pass
-  AddPrompt(&work);
+  const bool prompt = NextPrompt() != nullptr && (prompts_turn_ || !MayDecode());
+  if (prompt) {
+    AddPrompt(&work);
+  } else if (MayDecode()) {
+    AddDecodes(&work);
+  }
+  prompts_turn_ = !prompt;
   return work;
 }
 

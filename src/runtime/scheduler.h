@@ -2,13 +2,17 @@
 //
 // Users that decode go round in groups, so that every stage has one to work on: with all of them in one batch
 // the other stages would stand still. A group is one batch: at most ceil(users / groups) rows, at most
-// `groups` of them on their way; whose token came back first goes first. A chunk of one prompt may ride
-// along: prompts take turns chunk by chunk, move through the stages like goods on a belt, and nobody waits
-// for a long one to end.
+// `groups` of them on their way; whose token came back first goes first. Prompts take turns chunk by chunk,
+// move through the stages like goods on a belt, and nobody waits for a long one to end: where both could set
+// out, a group and a chunk take turns as well. They never share a batch. It would save no pass (libllama cuts
+// a batch into parts with equally many rows of every sequence), and a row that has other rows beside it is
+// rounded otherwise by some tensor types' products: a user's text would depend on who else asks.
 //
 // Where a prompt ends with tokens that another ring sampled (RequestOptions.drawn), these go through one by
 // one, as they did there: on many processors a product with several rows rounds otherwise than one with a
-// single row, and the rest of the answer would be another one.
+// single row, and the rest of the answer would be another one. A turn is a chunk's worth of rows, in one
+// batch or one by one: of two answers that go on, the first has its next token while the second is still
+// read.
 #pragma once
 
 #include <cstdint>
@@ -61,14 +65,15 @@ class Scheduler {
     int32_t token = 0;
     int64_t ready_ns = 0;
     uint64_t last_batch = 0;  // number of the last one it was in
+    int64_t turn_rows = 0;    // of its prompt in this turn; 0: it is not its turn
     bool InPrompt() const { return static_cast<int>(position) < submitted.prompt_size(); }
   };
 
   void Admit();
-  void AddDecodes(ScheduledBatch* work);
-  void AddPrompt(ScheduledBatch* work);
-  const Request* NextPrompt() const;  // nullptr: none may start now
-  bool MayDecode() const;             // somebody's token is back, and a group may set out
+  void AddDecodes(ScheduledBatch* work);  // MayDecode() is true
+  void AddPrompt(ScheduledBatch* work);   // NextPrompt() is one
+  const Request* NextPrompt() const;      // nullptr: none may start now
+  bool MayDecode() const;                 // somebody's token is back, and a group may set out
   size_t GroupRows() const;
 
   const SchedulerOptions options_;
@@ -79,6 +84,7 @@ class Scheduler {
   std::map<uint64_t, int64_t> cancelled_;               // to be told to the last stage: request -> when
   std::set<uint64_t> prompt_batches_, decode_batches_;  // on their way
   uint64_t next_number_ = 1;
+  bool prompts_turn_ = false;  // where a group of those that decode could set out too
 };
 
 }  // namespace dilemma

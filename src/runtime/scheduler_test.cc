@@ -79,6 +79,23 @@ TEST(SchedulerTest, TokensOfAnAnswerGoOneByOneAsTheyWereMade) {
   EXPECT_TRUE(sampled);
 }
 
+TEST(SchedulerTest, ATurnIsAChunksWorthOfRowsAlsoWhereTheyGoOneByOne) {
+  SchedulerOptions options = kTwoSlots;
+  options.prefill_window = 100;
+  Scheduler scheduler(options);
+  for (uint64_t id = 1; id <= 2; ++id) {
+    v1::SubmitRequest request = Request(id, 10);
+    request.mutable_options()->set_drawn(6);
+    ASSERT_TRUE(scheduler.Submit(request, 0).ok());
+  }
+  std::vector<uint64_t> rows;  // whose
+  while (scheduler.Ready()) {
+    const ScheduledBatch next = scheduler.Next();
+    rows.insert(rows.end(), next.tokens.size(), next.batch.runs(0).request());
+  }
+  EXPECT_EQ(rows, (std::vector<uint64_t>{1, 1, 1, 1, 2, 2, 2, 2, 1, 1, 1, 1, 2, 2, 2, 2, 1, 1, 2, 2}));
+}
+
 TEST(SchedulerTest, MoreDrawnThanThePromptHasIsAllOfIt) {
   for (const int64_t drawn : {int64_t{100}, std::numeric_limits<int64_t>::max(), int64_t{-1},
                               std::numeric_limits<int64_t>::min()}) {
@@ -100,17 +117,25 @@ TEST(SchedulerTest, AtMostAWindowOfPromptBatchesIsOnItsWay) {
   EXPECT_TRUE(scheduler.Ready());
 }
 
-TEST(SchedulerTest, DecodingAndAPromptShareABatch) {
-  Scheduler scheduler(kTwoSlots);
-  ASSERT_TRUE(scheduler.Submit(Request(1, 2), 0).ok());
-  scheduler.Return(Back(scheduler.Next().batch.number(), 1, 7), 1);
-  ASSERT_TRUE(scheduler.Submit(Request(2, 10), 2).ok());
-  const ScheduledBatch mixed = scheduler.Next();
-  ASSERT_EQ(mixed.batch.runs_size(), 2);
-  EXPECT_EQ(mixed.batch.runs(0).request(), 1u);
-  EXPECT_EQ(mixed.batch.runs(1).request(), 2u);
-  EXPECT_NE(mixed.batch.runs(0).slot(), mixed.batch.runs(1).slot());
-  EXPECT_EQ(mixed.tokens, (std::vector<int32_t>{7, 200, 201, 202, 203}));
+TEST(SchedulerTest, DecodingAndAPromptTakeTurnsAndShareNoBatch) {
+  Scheduler scheduler(
+      {.slots = 3, .context = 64, .max_batch = 8, .prefill_chunk = 4, .prefill_window = 9, .groups = 9});
+  for (uint64_t id = 1; id <= 2; ++id) ASSERT_TRUE(scheduler.Submit(Request(id, 2), 0).ok());
+  for (uint64_t id = 1; id <= 2; ++id) scheduler.Next();
+  for (uint64_t id = 1; id <= 2; ++id) scheduler.Return(Back(id, id, 7), static_cast<int64_t>(id));
+  ASSERT_TRUE(scheduler.Submit(Request(3, 10), 2).ok());
+  std::vector<uint64_t> turns;
+  std::vector<size_t> rows;
+  for (int i = 0; i < 6; ++i) {
+    const ScheduledBatch next = scheduler.Next();
+    ASSERT_EQ(next.batch.runs_size(), 1);
+    turns.push_back(next.batch.runs(0).request());
+    rows.push_back(next.tokens.size());
+    if (turns.back() != 3) scheduler.Return(Back(next.batch.number(), turns.back(), 7), 3 + i);
+  }
+  // A stage that always has a token to go on with does not keep a prompt out, nor the prompt the tokens.
+  EXPECT_EQ(turns, (std::vector<uint64_t>{1, 3, 2, 3, 1, 3}));
+  EXPECT_EQ(rows, (std::vector<size_t>{1, 4, 1, 4, 1, 2}));
 }
 
 TEST(SchedulerTest, AShortPromptOvertakesALongOne) {

@@ -222,11 +222,15 @@ TEST(GatewayTest, HostileConnectionsAreEndedAndTheServerGoesOn) {
     RawClient garbage(port);
     garbage.Send("\x16\x03\x01 not http at all\r\n\r\n");
     EXPECT_THAT(garbage.ReadAll(), HasSubstr(" 400 "));
-    std::vector<std::unique_ptr<RawClient>> many;
-    for (int i = 0; i < 8; ++i) many.push_back(std::make_unique<RawClient>(port));
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    RawClient refused(port);
-    EXPECT_THAT(refused.ReadAll(), HasSubstr(" 503 "));
+    std::string refusal;  // on a busy machine the eight may be timed out before the ninth is looked at: again
+    for (int tries = 0; tries < 20 && refusal.find(" 503 ") == std::string::npos; ++tries) {
+      std::vector<std::unique_ptr<RawClient>> many;
+      for (int i = 0; i < 8; ++i) many.push_back(std::make_unique<RawClient>(port));
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      RawClient refused(port);
+      refusal = refused.ReadAll();
+    }
+    EXPECT_THAT(refusal, HasSubstr(" 503 "));
   }
   WaitFor([&] {
     const auto reply = under.Client().Get("/health");

@@ -3,10 +3,11 @@
 // difference foretells.
 //   additivity_bench --quality quality.json --text dev-v1.1.json [--bits 5.5,4.5,3.5] [--plans 30] [--windows
 //   4]
-//                    [--method plain,importance] [--out plans.json]
+//                    [--method plain,importance] [--draw servers,uniform] [--out plans.json]
 // The table must have been measured on the calibration part of the text; plans are measured on its test part.
 #include <cstdio>
 #include <random>
+#include <set>
 
 #include "base/statistics.h"
 #include "bench/rank.h"
@@ -24,6 +25,7 @@ struct Arguments {
   std::vector<double> bits = {5.5, 4.5, 3.5};
   int plans = 30, windows = 4, window = 512, together = 6;
   uint32_t seed = 1;
+  std::string draw = "servers";
 };
 
 struct RandomPlan {
@@ -36,21 +38,73 @@ const Choice& ChoiceOf(const QualityTable& table, const RandomPlan& plan, size_t
   return table.units[u].choices[static_cast<size_t>(plan.choices[u])];
 }
 
-// Choices at random, then random changes that come nearer to the size until it is met within half a per cent.
-RandomPlan Draw(const QualityTable& table, int64_t bytes, std::mt19937& random) {
+void Sum(const QualityTable& table, RandomPlan* plan) {
+  plan->bytes = 0;
+  plan->estimate = 0;
+  for (size_t u = 0; u < table.units.size(); ++u) {
+    plan->bytes += ChoiceOf(table, *plan, u).bytes;
+    plan->estimate += ChoiceOf(table, *plan, u).loss;
+  }
+}
+
+// Random changes that come nearer to the size until it is met within half a per cent.
+void Approach(const QualityTable& table, int64_t bytes, std::mt19937& random, RandomPlan* plan) {
+  for (int tries = 0; tries < 100000 && std::abs(plan->bytes - bytes) > bytes / 200; ++tries) {
+    const size_t u = random() % table.units.size(), c = random() % table.units[u].choices.size();
+    const int64_t then = plan->bytes + table.units[u].choices[c].bytes - ChoiceOf(table, *plan, u).bytes;
+    if (std::abs(then - bytes) >= std::abs(plan->bytes - bytes)) continue;
+    plan->choices[u] = static_cast<int>(c);
+    plan->bytes = then;
+  }
+  Sum(table, plan);
+}
+
+// Any choice of any unit with the same chance.
+RandomPlan DrawUniform(const QualityTable& table, int64_t bytes, std::mt19937& random) {
   RandomPlan plan;
   for (const UnitQuality& unit : table.units) {
     plan.choices.push_back(static_cast<int>(random() % unit.choices.size()));
-    plan.bytes += unit.choices[static_cast<size_t>(plan.choices.back())].bytes;
   }
-  for (int tries = 0; tries < 100000 && std::abs(plan.bytes - bytes) > bytes / 200; ++tries) {
-    const size_t u = random() % table.units.size(), c = random() % table.units[u].choices.size();
-    const int64_t then = plan.bytes + table.units[u].choices[c].bytes - ChoiceOf(table, plan, u).bytes;
-    if (std::abs(then - bytes) >= std::abs(plan.bytes - bytes)) continue;
-    plan.choices[u] = static_cast<int>(c);
-    plan.bytes = then;
+  Sum(table, &plan);
+  Approach(table, bytes, random, &plan);
+  return plan;
+}
+
+// What unequal servers ask for: three to five of them hold a block each, a byte costs up to 16 times as much
+// on one as on another (and up to 2.25 times in one unit as in the next), and every unit has the choice with
+// the least loss plus price of its bytes.
+RandomPlan DrawForServers(const QualityTable& table, int64_t bytes, std::mt19937& random) {
+  const auto log_uniform = [&](double most) {
+    return std::exp(std::uniform_real_distribution<double>(-std::log(most), std::log(most))(random));
+  };
+  std::set<size_t> cuts;
+  for (size_t servers = 3 + random() % 3; cuts.size() + 1 < servers;) {
+    cuts.insert(1 + random() % (table.units.size() - 1));
   }
-  for (size_t u = 0; u < table.units.size(); ++u) plan.estimate += ChoiceOf(table, plan, u).loss;
+  std::vector<double> prices;
+  double server = log_uniform(4);
+  for (size_t u = 0; u < table.units.size(); ++u) {
+    if (cuts.contains(u)) server = log_uniform(4);
+    prices.push_back(server * log_uniform(1.5));
+  }
+  RandomPlan plan;
+  plan.choices.resize(table.units.size());
+  double low = 1e-15, high = 1;  // of the scale of prices; the higher, the fewer bytes
+  for (int step = 0; step < 60; ++step) {
+    const double scale = std::sqrt(low * high);
+    for (size_t u = 0; u < table.units.size(); ++u) {
+      const auto& choices = table.units[u].choices;
+      const auto cost = [&](const Choice& c) {
+        return c.loss + scale * prices[u] * static_cast<double>(c.bytes);
+      };
+      const auto best = std::min_element(choices.begin(), choices.end(),
+                                         [&](const Choice& a, const Choice& b) { return cost(a) < cost(b); });
+      plan.choices[u] = static_cast<int>(best - choices.begin());
+    }
+    Sum(table, &plan);
+    (plan.bytes > bytes ? low : high) = scale;
+  }
+  Approach(table, bytes, random, &plan);
   return plan;
 }
 
@@ -110,7 +164,7 @@ absl::Status MeasurePlans(const Scene& scene, std::span<RandomPlan> plans) {
     for (size_t u = 0; u < scene.table.units.size(); ++u)
       types.push_back(ChoiceOf(scene.table, plans[i], u).mix);
     const auto path = scene.dir / fmt::format("plan-{}.gguf", i);
-    RETURN_IF_ERROR(scene.bank.Write(types, false, path).status());
+    RETURN_IF_ERROR(scene.bank.WriteToRun(types, false, path).status());
     GgufModelOptions options;
     options.context = static_cast<int64_t>(scene.test.front().size());
     options.threads = scene.threads;
@@ -182,7 +236,9 @@ absl::Status Run(const Arguments& args) {
   for (const double bits : args.bits) {
     std::vector<RandomPlan> plans;
     for (int i = 0; i < args.plans; ++i) {
-      plans.push_back(Draw(table, static_cast<int64_t>(bits / 8 * static_cast<double>(weights)), random));
+      const auto bytes = static_cast<int64_t>(bits / 8 * static_cast<double>(weights));
+      plans.push_back(args.draw == "uniform" ? DrawUniform(table, bytes, random)
+                                             : DrawForServers(table, bytes, random));
       for (size_t u = 0; u < table.units.size(); ++u) {
         ASSIGN_OR_RETURN(const double one, difference.Of(u, ChoiceOf(table, plans.back(), u).mix));
         plans.back().weight += one;
@@ -213,6 +269,9 @@ int main(int argc, char** argv) {
   app.add_option("--windows", args.windows, "of test text")->check(CLI::Range(1, 1000));
   app.add_option("--window", args.window)->check(CLI::Range(16, 4096));
   app.add_option("--together", args.together, "plans that are in memory at once")->check(CLI::Range(1, 100));
+  app.add_option("--draw", args.draw, "plans as unequal servers ask for them, or any choices of any units")
+      ->check(CLI::IsMember({"servers", "uniform"}))
+      ->capture_default_str();
   app.add_option("--seed", args.seed);
   CLI11_PARSE(app, argc, argv);
   const absl::Status status = dilemma::Run(args);

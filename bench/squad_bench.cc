@@ -108,6 +108,7 @@ absl::Status Run(const Arguments& args) {
       continue;
     }
     ASSIGN_OR_RETURN(ShardInfo file, scene->bank->Write(best->types, model.tied_head, path));
+    RETURN_IF_ERROR(scene->bank->WriteToRun(best->types, model.tied_head, path).status());
     RETURN_IF_ERROR(report(fmt::format("{:g} %", ratio), file));
     if (!args.distil) continue;
     ASSIGN_OR_RETURN(file, Distilled(*scene, args, best->types, path));

@@ -39,4 +39,14 @@ absl::StatusOr<std::vector<TokenWindow>> ReadCalibration(const std::string& mode
   return windows;
 }
 
+absl::StatusOr<std::vector<TokenWindow>> ReadHeldOut(const std::string& model,
+                                                     const CalibrationOptions& options, int64_t count) {
+  if (options.seed == 0) return std::vector<TokenWindow>();  // spread over all of the text
+  ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Load(model));
+  ASSIGN_OR_RETURN(const auto documents, ReadDocuments(options.text));
+  return MakeWindows(
+      documents, *tokenizer,
+      {.window = options.window, .count = count, .seed = options.seed, .skip = options.windows});
+}
+
 }  // namespace dilemma::cli

@@ -24,4 +24,9 @@ CLI::Option* AddCalibration(CLI::App* command, CalibrationOptions& options);
 absl::StatusOr<std::vector<TokenWindow>> ReadCalibration(const std::string& model,
                                                          const CalibrationOptions& options);
 
+// Other windows of the same text, `count` at most; none where the text has no more (or --seed 0 spreads the
+// others over all of it).
+absl::StatusOr<std::vector<TokenWindow>> ReadHeldOut(const std::string& model,
+                                                     const CalibrationOptions& options, int64_t count);
+
 }  // namespace dilemma::cli

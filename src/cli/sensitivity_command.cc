@@ -12,6 +12,8 @@
 namespace dilemma::cli {
 namespace {
 
+constexpr int64_t kHeldOut = 12;  // windows for whole models
+
 struct Options {
   std::string model, output = "quality.json", loss = "measured";
   CalibrationOptions calibration;
@@ -23,6 +25,12 @@ absl::StatusOr<Sensitivity> Measure(const ModelInfo& model, const Options& optio
     return InvalidArgument("--calib is needed for --loss measured: a text file or a SQuAD file");
   ASSIGN_OR_RETURN(const auto windows, ReadCalibration(options.model, options.calibration));
   SensitivityOptions measured = options.measured;
+  ASSIGN_OR_RETURN(measured.held_out, ReadHeldOut(options.model, options.calibration, kHeldOut));
+  if (measured.held_out.empty()) {
+    Say("warning: no text is left to measure whole models on, and sums of losses may be far below a plan's "
+        "KL; give "
+        "more text, or fewer --windows, and a --seed");
+  }
   measured.work_file = options.output + ".part";
   ProgressLine line("measuring sensitivity");
   TimeLeft left;
@@ -52,6 +60,10 @@ absl::Status Run(const Program& program, const Options& options) {
   }
   Json json = QualityToJson(table);
   if (!found.importance.empty()) json["importance"] = ImportanceToJson(found.importance);
+  for (const WholeModel& whole : found.whole_models) {
+    json["whole_models"].push_back(
+        {{"bytes", whole.bytes}, {"sum_of_units", whole.estimate}, {"kl", whole.kl}});
+  }
   RETURN_IF_ERROR(WriteJson(options.output, json));
   if (program.json) {
     PrintJson(json);
@@ -63,6 +75,16 @@ absl::Status Run(const Program& program, const Options& options) {
       printed.Add(
           {unit.unit, choice.mix.ToString(), FormatBytes(choice.bytes), fmt::format("{:.3g}", choice.loss)});
     }
+  }
+  if (!found.whole_models.empty()) {
+    Print(printed.ToString());
+    printed = Table({">whole model, bytes", ">KL alone, summed over units", ">KL measured"});
+    for (const WholeModel& whole : found.whole_models) {
+      printed.Add(
+          {FormatBytes(whole.bytes), fmt::format("{:.3g}", whole.estimate), fmt::format("{:.3g}", whole.kl)});
+    }
+    Print(fmt::format("\nlosses above are what units lose alone, times {:.3g}:\n",
+                      FactorOf(found.whole_models)));
   }
   Print(printed.ToString() +
         fmt::format("\nwritten to {}; give it to `dilemma plan --quality`\n", options.output));

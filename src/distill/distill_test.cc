@@ -107,10 +107,26 @@ TEST_F(DistillTest, SensitivityIsATableForThePlanner) {
   const auto resumed = MeasureSensitivity(model_, windows_, options);
   ASSERT_TRUE(resumed.ok()) << resumed.status();
   const QualityTable* table = &resumed->table;
+  EXPECT_TRUE(resumed->whole_models.empty());
   options.work_file.clear();
+  options.held_out = {windows_[1], windows_[4]};
   const auto again = MeasureSensitivity(model_, windows_, options);
-  ASSERT_TRUE(again.ok());
-  EXPECT_EQ(QualityToJson(*table).dump(), QualityToJson(again->table).dump());
+  ASSERT_TRUE(again.ok()) << again.status();
+  // The same losses, scaled so that their sums foretell what a whole model lost.
+  ASSERT_EQ(again->whole_models.size(), 1U);
+  const WholeModel& whole = again->whole_models[0];
+  EXPECT_GT(whole.kl, 0);
+  EXPECT_NE(whole.kl, whole.estimate);
+  QualityTable scaled = *table;
+  ScaleLosses(scaled, whole.kl / whole.estimate);
+  for (size_t u = 0; u < scaled.units.size(); ++u) {
+    ASSERT_EQ(scaled.units[u].choices.size(), again->table.units[u].choices.size());
+    for (size_t c = 0; c < scaled.units[u].choices.size(); ++c) {
+      const Choice &expected = scaled.units[u].choices[c], &found = again->table.units[u].choices[c];
+      EXPECT_EQ(found.mix, expected.mix);
+      EXPECT_NEAR(found.loss, expected.loss, 1e-9 * expected.loss);
+    }
+  }
   EXPECT_EQ(ImportanceToJson(resumed->importance).dump(), ImportanceToJson(again->importance).dump());
   for (const Unit& unit : model_.units) {
     for (const TensorInfo& tensor : unit.tensors) {
@@ -130,6 +146,17 @@ TEST_F(DistillTest, SensitivityIsATableForThePlanner) {
     }
     for (const Choice& choice : choices) EXPECT_EQ(choice.bytes, *UnitBytes(model_.units[u], choice.mix));
   }
+}
+
+TEST(WholeModelsTest, TheFactorIsTheGeometricMeanAndScalesEveryLoss) {
+  EXPECT_EQ(FactorOf({}), 1);
+  const std::vector<WholeModel> measured = {{100, 0.1, 0.2}, {50, 0.1, 0.8}};
+  EXPECT_NEAR(FactorOf(measured), 4, 1e-12);
+  QualityTable table;
+  table.units = {{"head", {{{}, 2, 0}, {{}, 1, 0.5}}}};
+  ScaleLosses(table, 4);
+  EXPECT_EQ(table.units[0].choices[0].loss, 0);
+  EXPECT_EQ(table.units[0].choices[1].loss, 2);
 }
 
 TEST(MixesTest, KeepsTheConvexEdge) {

@@ -101,15 +101,24 @@ class Prober {
     unit_ = last + 1;
     RETURN_IF_ERROR(Report(0));
     result.importance = std::move(importance_);
+    if (!options_.held_out.empty()) {
+      ASSIGN_OR_RETURN(result.whole_models,
+                       MeasureWholeModels(model_, table, result.importance, options_.held_out,
+                                          {.rows = options_.probe_rows, .threads = threads_}));
+    }
+    ScaleLosses(table, FactorOf(result.whole_models));
+    unit_ = last + 2;
+    RETURN_IF_ERROR(Report(0));
     return result;
   }
 
  private:
   // That `part` of the unit under way is done.
   absl::Status Report(double part) const {
-    const int total = static_cast<int>(model_.units.size());
-    const std::string unit = model_.units[static_cast<size_t>(std::min(unit_, total - 1))].Label();
-    if (progress_ && !progress_({unit_, total, part, unit})) return absl::CancelledError("interrupted");
+    const int units = static_cast<int>(model_.units.size());
+    const std::string unit =
+        unit_ < units ? model_.units[static_cast<size_t>(unit_)].Label() : "whole models";
+    if (progress_ && !progress_({unit_, units + 1, part, unit})) return absl::CancelledError("interrupted");
     return absl::OkStatus();
   }
 

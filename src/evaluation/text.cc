@@ -111,17 +111,19 @@ std::vector<int32_t> EncodeAll(std::string_view text, const Tokenizer& tokenizer
 }
 
 std::vector<TokenWindow> Choose(std::vector<TokenWindow> all, const WindowOptions& options) {
-  const size_t count =
-      options.count == 0 ? all.size() : std::min<size_t>(all.size(), static_cast<size_t>(options.count));
+  const size_t skip = options.seed == 0 ? 0 : std::min<size_t>(all.size(), static_cast<size_t>(options.skip));
+  const size_t count = options.count == 0 ? all.size() - skip
+                                          : std::min(all.size() - skip, static_cast<size_t>(options.count));
   std::vector<size_t> chosen(all.size());
   for (size_t i = 0; i < chosen.size(); ++i) chosen[i] = i;
   if (options.seed == 0) {
     for (size_t i = 0; i < count; ++i) chosen[i] = (2 * i + 1) * all.size() / (2 * count);
   } else {
     std::mt19937_64 random(options.seed);
-    for (size_t i = 0; i < count; ++i) std::swap(chosen[i], chosen[i + random() % (all.size() - i)]);
+    for (size_t i = 0; i < skip + count; ++i) std::swap(chosen[i], chosen[i + random() % (all.size() - i)]);
   }
-  chosen.resize(count);
+  chosen.resize(skip + count);
+  chosen.erase(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(skip));
   std::sort(chosen.begin(), chosen.end());
   std::vector<TokenWindow> windows;
   for (const size_t i : chosen) windows.push_back(std::move(all[i]));
@@ -180,7 +182,7 @@ std::vector<int32_t> TextStart(const Tokenizer& tokenizer) {
 absl::StatusOr<std::vector<TokenWindow>> MakeWindows(const std::vector<Document>& documents,
                                                      const Tokenizer& tokenizer,
                                                      const WindowOptions& options) {
-  if (options.window < 2 || options.count < 0) {
+  if (options.window < 2 || options.count < 0 || options.skip < 0) {
     return InvalidArgument(
         "windows of {} tokens, {} of them: a window has at least 2 tokens, and 0 means all", options.window,
         options.count);

@@ -42,6 +42,8 @@ struct WindowOptions {
       512;             // tokens; where the model begins texts with a special token, that is the first of them
   int64_t count = 20;  // at most so many; 0: all
   uint32_t seed = 0;   // 0: spread evenly over the text; otherwise drawn at random, in the text's order
+  int64_t skip = 0;  // where they are drawn: so many are drawn first and left out, those that `count` = skip
+                     // would give; none may be left then
 };
 
 using TokenWindow = std::vector<int32_t>;

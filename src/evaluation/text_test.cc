@@ -1,5 +1,7 @@
 #include "evaluation/text.h"
 
+#include <algorithm>
+
 #include <set>
 
 #include "base/file.h"
@@ -92,6 +94,24 @@ TEST_F(TextTest, BeginsEveryWindowAsTheModelWantsIt) {
   ASSERT_TRUE(windows.ok());
   ASSERT_EQ(windows->size(), 3U);
   EXPECT_EQ(windows->at(1), (TokenWindow{7, '3', '4', '5'}));
+}
+
+TEST_F(TextTest, SkippedWindowsAreThoseThatWouldBeDrawnFirst) {
+  std::string text;
+  for (int i = 0; i < 12; ++i) text += std::string(2, static_cast<char>('a' + i));
+  const auto draw = [&](int64_t count, int64_t skip) {
+    return *MakeWindows({{"a", text}}, tokenizer_, {.window = 2, .count = count, .seed = 7, .skip = skip});
+  };
+  auto together = draw(5, 0);
+  const auto others = draw(3, 5);
+  EXPECT_EQ(others.size(), 3U);
+  together.insert(together.end(), others.begin(), others.end());
+  std::sort(together.begin(), together.end());
+  auto first_eight = draw(8, 0);
+  std::sort(first_eight.begin(), first_eight.end());
+  EXPECT_EQ(together, first_eight);
+  EXPECT_EQ(draw(9, 5).size() + 5, draw(0, 0).size());
+  EXPECT_TRUE(draw(3, 100).empty());
 }
 
 TEST_F(TextTest, ChoosesEvenlyOrBySeed) {

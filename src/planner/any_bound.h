@@ -20,6 +20,8 @@ class AnyBound {
   using Found = std::function<void(const std::vector<int>& servers, const std::vector<int>& types)>;
   AnyBound(const BlockInstance& instance, int levels, PathEnds ends, Found found, std::function<bool()> stop);
 
+  // Where the first Run begins.
+  void StartAt(const BlockPrices& prices) { prices_ = prices; }
   // Looks for better prices in so many steps; `gain` is about how much the bound may grow. False where there
   // is no path: proven infeasible.
   bool Run(int iterations, double gain);

@@ -54,6 +54,7 @@ bool AnySearch::Pass(size_t width, double cutoff, double gap) {
     }
     layer.room = {};
   }
+  layers_ = {};
   const double wanted = std::min(cutoff, incumbent_.cost * (1 - gap));
   bound_ = std::max(bound_, std::min({dropped_, wanted, incumbent_.cost}));
   return dropped_ >= wanted;
@@ -68,7 +69,8 @@ void AnySearch::Extend(const Label& from, const int64_t* room, int l, int32_t in
 void AnySearch::ExtendTo(const Label& from, const int64_t* room, int l, int32_t index, int m) {
   const auto i = static_cast<size_t>(m);
   const bool stays = from.server == m;
-  const double hop = stays ? 0 : from.server < 0 ? in_.first[i] : in_.Hop(from.server, m);
+  const double hop = stays ? 0 : from.server < 0 ? lagrangian_.ends().first[i] : in_.Hop(from.server, m);
+  if (hop == kNever) return;
   const int64_t stage = stays ? 0 : in_.stage[i], least = in_.LeastBytes(m, l, l + 1);
   const int64_t left = room[i] - stage - least;
   if (left < 0) return;

@@ -2,34 +2,24 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "planner/any_bound.h"
-#include "planner/any_search.h"
+#include "planner/any_branch.h"
 #include "planner/one_block_solver.h"
-#include "planner/room_grid.h"
 #include "planner/validate.h"
 
 namespace dilemma {
 namespace {
 
-constexpr int kLevels = 4;  // of memory that is taken, level_table.h
-constexpr int kSteps = 300, kWidenSteps = 100, kRounds = 12;
-constexpr size_t kMostStates = 8192;       // of all servers in level_paths.h
-constexpr size_t kMostRests = 24'000'000;  // entries of unit_completions.h
-constexpr size_t kFewestRooms = 64, kMostRooms = 1024;
-constexpr size_t kFirstWidth = 256, kLastWidth = size_t{1} << 20, kWidening = 4;
-constexpr size_t kDiveWidth = 300;
-constexpr double kWindow = 1e-2;
-constexpr size_t kQuickWidth = 256;
-constexpr int kQuickSteps = 60, kQuickRounds = 2;
-constexpr size_t kPolishWidth = 1024;  // passes that wide come before parts of the plan are solved anew
-constexpr double kPolishGap = 1e-2;    // and only where so much is open
+constexpr double kPolishGap = 1e-2;  // parts of the plan are solved anew only where so much is open
 constexpr size_t kPartBlocks = 4, kMostParts = 60;
 constexpr double kPartGap = 1e-4;
-constexpr double kWidenGain = 1e-2;  // of the bound, about, where servers are remembered anew
-constexpr double kStartGap = 1e-2;   // of the plan with one block a server
+constexpr double kStartGap = 1e-2;  // of the plan with one block a server
+constexpr size_t kMostBranches = 16;
 
 class Any {
  public:
@@ -41,15 +31,11 @@ class Any {
     result_.method = "exact";
     if (in_.servers == 0) return Infeasible("no server can hold any unit");
     TakeStart();
-    const auto found = [this](const auto& servers, const auto& types) { TryPlan(servers, types); };
-    AnyBound bound(in_, kLevels, LooseEnds(), found, [this] { return Stop(); });
-    if (!bound.Run(1, 0)) return Infeasible("no way to cut the units into blocks fits");
-    const double guess = incumbent_.cost != kNever ? incumbent_.cost : bound.bound() * 1.3;
-    bound.Run(quick_ ? kQuickSteps : kSteps, guess - bound.bound());
-    Raise(bound.bound());
-    Widen(bound);
-    bound.Settle();
-    if (!Proven()) Search(bound);
+    AddBranch(LooseEnds());
+    if (!branches_.front().Begin()) return Infeasible("no way to cut the units into blocks fits");
+    RaiseToBranches();
+    if (in_.has_ring && !Proven()) BranchOnFirst();
+    Search();
     return Finished();
   }
 
@@ -59,19 +45,6 @@ class Any {
     return stopped_;
   }
   bool Proven() const { return lower_ >= incumbent_.cost * (1 - options_.gap); }
-
-  // Servers remember each other, one more a server in each round, until that does not help any more.
-  void Widen(AnyBound& bound) {
-    int most = 0;
-    for (auto states = static_cast<size_t>(in_.servers) * kLevels; states * kLevels <= kMostStates; ++most)
-      states *= kLevels;
-    for (int round = 1; round <= (quick_ ? kQuickRounds : kRounds) && !Proven() && !Stop(); ++round) {
-      const bool grew = bound.Widen(std::min({round, most, in_.servers - 1}));
-      if (!grew) break;
-      bound.Run(kWidenSteps, kWidenGain * std::abs(bound.bound()));
-      Raise(bound.bound());
-    }
-  }
 
   // A plan with one block per server is a plan.
   void TakeStart() {
@@ -115,6 +88,7 @@ class Any {
     Take(ToAssignment(servers, types));
   }
 
+  // The way back costs what it costs to the nearest first server.
   PathEnds LooseEnds() const {
     PathEnds ends{in_.first, in_.last};
     for (int n = 0; in_.has_ring && n < in_.servers; ++n) {
@@ -126,11 +100,27 @@ class Any {
     return ends;
   }
 
-  // A narrow pass without a window: the best plan is farther above the bound than what is searched first.
-  void Dive(AnySearch& search) {
-    search.Pass(kDiveWidth, kNever, options_.gap);
-    Adopt();
-    Raise(search.bound());
+  void AddBranch(PathEnds ends) {
+    const auto found = [this](const auto& servers, const auto& types) { TryPlan(servers, types); };
+    branches_.emplace_back(
+        in_, std::move(ends), found, incumbent_, [this] { return Stop(); }, options_.gap, quick_);
+  }
+
+  // With a ring: a branch for each first server, where the way back is known.
+  void BranchOnFirst() {
+    std::vector<int> firsts;
+    for (int f = 0; f < in_.servers; ++f)
+      if (in_.MaxLength(f, 0) > 0) firsts.push_back(f);
+    if (firsts.size() > kMostBranches) return;
+    for (const int f : firsts) {
+      const auto i = static_cast<size_t>(f);
+      PathEnds ends{std::vector<double>(in_.first.size(), kNever), in_.last};
+      ends.first[i] = in_.first[i];
+      for (int n = 0; n < in_.servers; ++n) ends.last[static_cast<size_t>(n)] += in_.Ring(n, f);
+      AddBranch(std::move(ends));
+      branches_.back().BeginAt(branches_.front());
+    }
+    branches_.pop_front();
   }
 
   // Solves parts of the plan anew: the units of a few successive blocks on their servers and the unused ones,
@@ -166,36 +156,31 @@ class Any {
     }
   }
 
-  void Search(const AnyBound& bound) {
-    size_t others = 0;
-    for (int n = 0; n < in_.servers; ++n) others += static_cast<size_t>(bound.memory().Others(n));
-    const RoomGrid rooms(
-        in_, std::clamp(kMostRests / (others * static_cast<size_t>(in_.units)), kFewestRooms, kMostRooms));
-    AnySearch search(in_, rooms, bound, incumbent_, [this] { return Stop(); });
-    if (!quick_) Dive(search);
+  // One step of the least branch at a time.
+  void Search() {
     bool polished = quick_;
-    double window = kWindow;
-    for (size_t width = kFirstWidth; width <= (quick_ ? kQuickWidth : kLastWidth) && !Stop() && !Proven();) {
-      const bool last = window > 1e3 || lower_ <= 0;
-      const double cutoff = last ? kNever : lower_ * (1 + window);
-      const bool complete = search.Pass(width, cutoff, options_.gap);
+    while (!Stop() && !Proven()) {
+      AnyBranch& branch =
+          *std::min_element(branches_.begin(), branches_.end(),
+                            [](const AnyBranch& a, const AnyBranch& b) { return a.lower() < b.lower(); });
+      if (branch.exhausted()) return;
+      branch.Step();
       Adopt();
-      Raise(search.bound());
-      if (complete && last && incumbent_.cost == kNever) {
-        Infeasible("a complete search found no plan that keeps every limit");
-        return;
-      }
-      if (complete && last) break;
-      if (search.out_of_memory()) break;
-      if (!complete && width >= kPolishWidth && !polished && lower_ < incumbent_.cost * (1 - kPolishGap)) {
+      RaiseToBranches();
+      if (lower_ == kNever && incumbent_.cost == kNever)
+        return (void)Infeasible("a complete search found no plan that keeps every limit");
+      if (branch.slow() && !polished && lower_ < incumbent_.cost * (1 - kPolishGap)) {
         polished = true;
         Polish();
       }
-      if (complete || incumbent_.cost == kNever) window *= 2;
-      if (!complete) width *= kWidening;
     }
   }
 
+  void RaiseToBranches() {
+    double least = kNever;
+    for (const AnyBranch& branch : branches_) least = std::min(least, branch.lower());
+    Raise(least);
+  }
   void Raise(double bound) {
     lower_ = std::max(lower_, bound);
     Report();
@@ -251,6 +236,7 @@ class Any {
   Incumbent incumbent_;
   SolveResult result_;
   double lower_ = 0;
+  std::deque<AnyBranch> branches_;
   bool stopped_ = false;
 };
 

@@ -251,7 +251,7 @@ absl::StatusOr<bool> RunPeers(const Options& options) {
     ASSIGN_OR_RETURN(EdgeShape shape, ParseEdgeShape(size));
     for (const bool one_block : {true, false}) {
       shape.one_block_per_server = one_block;
-      for (int seed = 0; seed < seeds; ++seed) {
+      for (int seed = options.first_seed; seed < options.first_seed + seeds; ++seed) {
         const Problem problem = EdgeProblem(shape, static_cast<uint64_t>(seed));
         ASSIGN_OR_RETURN(const auto highs, MakeSolver("highs"));
         ASSIGN_OR_RETURN(const auto ours, MakeSolver(kDefaultSolver));

@@ -138,7 +138,7 @@ const BlockSearch::Choices& BlockSearch::ChoicesOf(int n, int a, int k) {
   Choices& choices = choices_[(static_cast<size_t>(n) * in_.units + a) * (in_.units + 1) + k];
   if (choices.limit < 0) {
     choices.limit = BlockLimit(n, a, k, cutoff_);
-    choices.list = EnumerateBlock(in_, table_.prices(), {n, a, k, choices.limit, choices_kept_});
+    choices.list = EnumerateBlock(in_, table_.mu(), {n, a, k, choices.limit, choices_kept_});
   }
   return choices;
 }
@@ -311,9 +311,8 @@ void BlockSearch::Trace(const Label& last) {
   while (label.server >= 0) {
     const int a = label.parent_unit, k = end - a, n = label.server;
     const Choices& choices = ChoicesOf(n, a, k);
-    const std::vector<int> types =
-        TypesOfChoice(in_, table_.prices(), {n, a, k, choices.limit, choices_kept_},
-                      choices.list.points[static_cast<size_t>(label.point)]);
+    const std::vector<int> types = TypesOfChoice(in_, table_.mu(), {n, a, k, choices.limit, choices_kept_},
+                                                 choices.list.points[static_cast<size_t>(label.point)]);
     for (int i = 0; i < k; ++i) {
       incumbent_.server[static_cast<size_t>(a + i)] = n;
       incumbent_.type[static_cast<size_t>(a + i)] = types[static_cast<size_t>(i)];

@@ -34,9 +34,9 @@ BlockTable::BlockTable(const BlockInstance& instance)
   }
 }
 
-void BlockTable::Compute(const BlockPrices& prices) {
-  prices_ = prices;
-  cells_.Price(prices);
+void BlockTable::Compute(double mu) {
+  mu_ = mu;
+  cells_.Price({mu, {}});
   for (int n = 0; n < in_.servers; ++n)
     for (int a = 0; a < in_.units; ++a) ComputeRow(n, a);
 }
@@ -55,17 +55,13 @@ void BlockTable::ComputeRow(int n, int a) {
   const int length = reach_[static_cast<size_t>(n) * in_.units + a];
   if (length == 0) return;
   const size_t start = RowStart(n, a);
-  const double memory = prices_.Memory(n), grain = cells_.Grain(n);
+  const double grain = cells_.Grain(n);
   cells_.Start(slack_cells_[start + 1]);
   for (int k = 1; k <= length; ++k) {
     const int cells = slack_cells_[start + static_cast<size_t>(k)];
     cells_.Add(a + k - 1, n, cells);
-    double& cost = cost_[start + static_cast<size_t>(k)];
-    cost = kNever;
-    if (!alive_[start + static_cast<size_t>(k)]) continue;
-    cost = grain * cells_.Sum(cells);
-    if (memory > 0)
-      cost += memory * static_cast<double>(in_.LeastBytes(n, a, a + k) + in_.stage[static_cast<size_t>(n)]);
+    const bool alive = alive_[start + static_cast<size_t>(k)] != 0;
+    cost_[start + static_cast<size_t>(k)] = alive ? grain * cells_.Sum(cells) : kNever;
   }
 }
 
@@ -74,7 +70,7 @@ namespace {
 struct Partial {
   double cost = 0, loss = 0, busy = 0;
   int64_t used = 0;  // excess bytes
-  double bound = 0;  // priced cost of the best completion, what the block's bytes cost included
+  double bound = 0;  // priced cost of the best completion
   int parent = -1;
   int item = -1;
 };
@@ -82,19 +78,15 @@ struct Partial {
 // Label setting over the units of one block.
 class Enumerator {
  public:
-  Enumerator(const BlockInstance& in, const BlockPrices& prices, const BlockQuery& query)
+  Enumerator(const BlockInstance& in, double mu, const BlockQuery& query)
       : in_(in),
         query_(query),
         n_(query.server),
         a_(query.first),
         k_(query.length),
-        mu_(prices.mu),
-        memory_(prices.Memory(query.server)),
+        mu_(mu),
         slack_(in.Slack(n_, a_, a_ + k_)),
         limit_(query.limit) {
-    if (memory_ > 0)
-      base_ =
-          memory_ * static_cast<double>(in.LeastBytes(n_, a_, a_ + k_) + in.stage[static_cast<size_t>(n_)]);
     ComputeRest();
   }
 
@@ -103,7 +95,7 @@ class Enumerator {
     layers_[0].push_back({});
     for (int i = 0; i < k_; ++i) Extend(i);
     BlockChoices out;
-    for (const Partial& p : layers_.back()) out.points.push_back({p.cost, p.loss, p.used});
+    for (const Partial& p : layers_.back()) out.points.push_back({p.cost, p.loss});
     out.rest = rest_;
     return out;
   }
@@ -112,7 +104,7 @@ class Enumerator {
     const auto& end = layers_.back();
     size_t best = 0;
     for (size_t i = 0; i < end.size(); ++i)
-      if (end[i].cost == point.cost && end[i].loss == point.loss && end[i].used == point.excess) best = i;
+      if (end[i].cost == point.cost && end[i].loss == point.loss) best = i;
     std::vector<int> types(static_cast<size_t>(k_));
     const Partial* p = &end[best];
     for (int i = k_ - 1; i >= 0; --i) {
@@ -132,7 +124,7 @@ class Enumerator {
       std::fill(row.begin(), row.end(), kNever);
       for (const Item& item : in_.Items(a_ + i, n_))
         RelaxShifted(completion_[static_cast<size_t>(i) + 1].data(), row.data(), item.cells, cells,
-                     item.cost + mu_ * item.loss + memory_ * static_cast<double>(item.excess));
+                     item.cost + mu_ * item.loss);
     }
   }
 
@@ -150,17 +142,15 @@ class Enumerator {
         if (next.used > slack_ || next.busy > in_.busy_limit[static_cast<size_t>(n_)]) continue;
         next.cost += items[t].cost;
         next.loss += items[t].loss;
-        next.bound = base_ + next.cost + mu_ * next.loss + memory_ * static_cast<double>(next.used) +
-                     completion[static_cast<size_t>((slack_ - next.used) / cell)];
+        next.bound =
+            next.cost + mu_ * next.loss + completion[static_cast<size_t>((slack_ - next.used) / cell)];
         if (next.bound >= limit_) continue;
         next.parent = static_cast<int>(f);
         next.item = static_cast<int>(t);
         to.push_back(next);
       }
     }
-    DropDominated(to, i + 1 == k_ && !query_.with_excess);
-    if (i + 1 == k_)
-      for (Partial& p : to) p.used = query_.with_excess ? p.used : 0;
+    DropDominated(to, i + 1 == k_);
     Truncate(to);
   }
 
@@ -196,10 +186,9 @@ class Enumerator {
   const BlockInstance& in_;
   const BlockQuery query_;
   const int n_, a_, k_;
-  const double mu_, memory_;
+  const double mu_;
   const int64_t slack_;
   const double limit_;
-  double base_ = 0;  // what the block's least bytes cost
   double rest_ = kNever;
   std::vector<std::vector<double>> completion_;
   std::vector<std::vector<Partial>> layers_;
@@ -207,13 +196,13 @@ class Enumerator {
 
 }  // namespace
 
-BlockChoices EnumerateBlock(const BlockInstance& in, const BlockPrices& prices, const BlockQuery& query) {
-  return Enumerator(in, prices, query).Run();
+BlockChoices EnumerateBlock(const BlockInstance& in, double mu, const BlockQuery& query) {
+  return Enumerator(in, mu, query).Run();
 }
 
-std::vector<int> TypesOfChoice(const BlockInstance& in, const BlockPrices& prices, const BlockQuery& query,
+std::vector<int> TypesOfChoice(const BlockInstance& in, double mu, const BlockQuery& query,
                                const BlockPoint& point) {
-  Enumerator enumerator(in, prices, query);
+  Enumerator enumerator(in, mu, query);
   enumerator.Run();
   return enumerator.Trace(point);
 }

@@ -14,14 +14,12 @@ std::vector<int> LongestBlocks(const BlockInstance& in);
 
 // Cost(n, a, k): the least priced cost of units a .. a+k-1 on n, a multiple-choice knapsack over cells (a
 // lower bound; the true optimum, but for rounding by less than 1e-6, where the cells are exact and nobody
-// limits busy time). With a price on memory it includes what the block's bytes cost, its stage's buffers too.
+// limits busy time).
 class BlockTable {
  public:
   explicit BlockTable(const BlockInstance& instance);
-  void Compute(double mu) { Compute(BlockPrices{mu, {}}); }
-  void Compute(const BlockPrices& prices);
-  double mu() const { return prices_.mu; }
-  const BlockPrices& prices() const { return prices_; }
+  void Compute(double mu);
+  double mu() const { return mu_; }
   double Cost(int n, int a, int k) const { return Row(n, a)[k]; }
   // Costs of the blocks that begin at a, by length; [0] is 0, valid to MaxLength(n, a).
   const double* Row(int n, int a) const { return &cost_[RowStart(n, a)]; }
@@ -37,7 +35,7 @@ class BlockTable {
   void ComputeRow(int n, int a);
 
   const BlockInstance& in_;
-  BlockPrices prices_;
+  double mu_ = 0;
   std::vector<int> longest_;  // [n] longest block anywhere
   std::vector<size_t> row_;   // [n] where its rows begin
   std::vector<double> cost_;
@@ -48,31 +46,28 @@ class BlockTable {
   PricedCells cells_;
 };
 
-// One choice of types for a block, by what it costs, loses and takes beyond the smallest types.
+// One choice of types for a block, by what it costs and loses.
 struct BlockPoint {
   double cost = 0, loss = 0;
-  int64_t excess = 0;  // 0 unless asked for
 };
 
 struct BlockQuery {
   int server = 0, first = 0, length = 0;
-  double limit = kNever;     // on the priced cost
-  size_t most = 1024;        // partial choices kept for each unit
-  bool with_excess = false;  // a choice that takes less memory is another choice
+  double limit = kNever;  // on the priced cost
+  size_t most = 1024;     // partial choices kept for each unit
 };
 
-// All choices of types for a block with a priced cost below the limit that no other choice beats in cost,
-// loss and (where asked for) memory, by ascending priced cost; exact in bytes and busy time. `rest` is a
-// lower bound on the priced cost of any choice that was left out because there were too many (kNever: none
-// was).
+// All choices of types for a block with a priced cost (at the price mu on loss) below the limit that no other
+// choice beats in cost and loss, by ascending priced cost; exact in bytes and busy time. `rest` is a lower
+// bound on the priced cost of any choice that was left out because there were too many (kNever: none was).
 struct BlockChoices {
   std::vector<BlockPoint> points;
   double rest = kNever;
 };
-BlockChoices EnumerateBlock(const BlockInstance& in, const BlockPrices& prices, const BlockQuery& query);
+BlockChoices EnumerateBlock(const BlockInstance& in, double mu, const BlockQuery& query);
 
 // The types (q of the Problem) of a point of the same enumeration.
-std::vector<int> TypesOfChoice(const BlockInstance& in, const BlockPrices& prices, const BlockQuery& query,
+std::vector<int> TypesOfChoice(const BlockInstance& in, double mu, const BlockQuery& query,
                                const BlockPoint& point);
 
 }  // namespace dilemma

@@ -12,7 +12,7 @@ constexpr double kLossTolerance = 1e-10;
 }  // namespace
 
 // A knapsack over cells with the excesses rounded up: what it takes fits.
-void TypeChooser::AtBlock(const Block& block, const BlockPrices& prices, Chosen& chosen) {
+void TypeChooser::AtBlock(const Block& block, double mu, Chosen& chosen) {
   const int n = block.server, cells = in_.SlackCells(n, block.first, block.first + block.length) + 1;
   const int64_t cell = in_.cell[static_cast<size_t>(n)];
   value_.assign(static_cast<size_t>(cells), 0.0);
@@ -24,7 +24,7 @@ void TypeChooser::AtBlock(const Block& block, const BlockPrices& prices, Chosen&
     signed char* taken = &item_[static_cast<size_t>(i) * static_cast<size_t>(cells)];
     for (size_t t = 0; t < items.size(); ++t) {
       const int64_t shift = (items[t].excess + cell - 1) / cell;
-      const double priced = prices.Of(items[t], n);
+      const double priced = items[t].cost + mu * items[t].loss;
       for (int64_t c = shift; c < cells; ++c) {
         const double value = value_[static_cast<size_t>(c - shift)] + priced;
         if (value < next[static_cast<size_t>(c)]) {
@@ -53,11 +53,11 @@ void TypeChooser::AtBlock(const Block& block, const BlockPrices& prices, Chosen&
   if (busy > in_.busy_limit[static_cast<size_t>(n)]) chosen.cost = kNever;
 }
 
-TypeChooser::Chosen TypeChooser::At(const BlockPrices& prices) {
+TypeChooser::Chosen TypeChooser::At(double mu) {
   Chosen chosen;
   chosen.cost = 0;
   for (const Block& block : path_) {
-    AtBlock(block, prices, chosen);
+    AtBlock(block, mu, chosen);
     if (chosen.cost == kNever) break;
   }
   return chosen;
@@ -75,20 +75,20 @@ std::vector<int> TypeChooser::TypesOf(const Chosen& chosen) const {
 double TypeChooser::Choose(double mu, double limit, std::vector<int>& types) {
   Chosen best;
   const auto feasible = [](const Chosen& c) { return c.cost != kNever && c.loss <= 1 + kLossTolerance; };
-  Chosen here = At({mu, {}});
+  Chosen here = At(mu);
   if (here.cost + mu * (here.loss - 1) >= limit) return kNever;  // so will any types within the budget
   if (feasible(here)) best = here;
   if (in_.has_budget && here.cost != kNever) {
     double low = feasible(here) ? mu * 0.25 : std::max(mu, 1e-12);
     double high = feasible(here) ? std::max(mu, 1e-12) : std::max(mu, 1e-12) * 16;
     if (!feasible(here)) {
-      here = At({high, {}});
+      here = At(high);
       if (!feasible(here)) return kNever;
       if (here.cost < best.cost) best = here;
     }
     for (int i = 0; i < kSteps && low > 0; ++i) {
       const double middle = std::sqrt(low * high);
-      here = At({middle, {}});
+      here = At(middle);
       if (feasible(here)) {
         if (here.cost < best.cost) best = here;
         high = middle;

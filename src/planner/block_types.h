@@ -17,15 +17,15 @@ class TypeChooser {
   // the Problem's. Always feasible, not always the best.
   double Choose(double mu, double limit, std::vector<int>& types);
   // What the cheapest types at this price lose.
-  double LossAt(double mu) { return At({mu, {}}).loss; }
+  double LossAt(double mu) { return At(mu).loss; }
 
  private:
   struct Chosen {
     double cost = kNever, loss = 0;
     std::vector<int> items;  // [unit]
   };
-  Chosen At(const BlockPrices& prices);
-  void AtBlock(const Block& block, const BlockPrices& prices, Chosen& chosen);
+  Chosen At(double mu);
+  void AtBlock(const Block& block, double mu, Chosen& chosen);
   std::vector<int> TypesOf(const Chosen& chosen) const;
 
   const BlockInstance& in_;

@@ -30,8 +30,7 @@ class ByPrices {
         incumbent_(fleet, options, std::string(kDefaultFleetMethod)),
         solver_(fleet, options),
         master_(fleet),
-        all_servers_(views_),
-        insertion_(fleet, all_servers_, solver_, incumbent_, kInsertionGap) {
+        insertion_(fleet, views_, solver_, incumbent_, kInsertionGap) {
     insertion_.SetMet([this](int model, const Placed& placed) { master_.Add(model, placed); });
     std::vector<int> all(fleet.server_names.size());
     std::iota(all.begin(), all.end(), 0);
@@ -87,8 +86,10 @@ class ByPrices {
       if (k == 0) clusters = FindClusters(problem);
       models.emplace_back(problem, fleet_.models[k]->weight(), clusters);
     }
-    WidePrices prices(fleet_, models, [this] { return incumbent_.Stopped(); });
-    if (!prices.Run(kWidePasses, [this](double bound) { incumbent_.Raise(bound); })) return std::nullopt;
+    WidePrices prices(
+        fleet_, models, [this] { return incumbent_.Stopped(); },
+        [this](double bound) { incumbent_.Raise(bound); });
+    if (!prices.Begin() || !prices.Run(kWidePasses)) return std::nullopt;
     return prices.prices();
   }
 
@@ -120,7 +121,6 @@ class ByPrices {
   const ModelSolver solver_;
   std::vector<ModelView> views_;
   Master master_;
-  AllServers all_servers_;
   Insertion insertion_;
 };
 

@@ -28,9 +28,8 @@ Room Insertion::RoomOf(const std::vector<Placed>& placed) const {
 }
 
 Placed Insertion::Solve(int model, const Room& room, const FleetPrices& prices, const Assignment& start) {
-  const ModelView& view = views_.View(model, room, prices, start);
-  if (view.servers.empty()) return {};
-  Placed placed = solver_.Solve(model, view, &room, prices, gap_, Effort::kPlan, start);
+  Placed placed =
+      solver_.Solve(model, views_[static_cast<size_t>(model)], &room, prices, gap_, Effort::kPlan, start);
   if (met_ && placed.found()) met_(model, placed);
   return placed;
 }

@@ -9,32 +9,11 @@
 
 namespace dilemma {
 
-// Which servers are looked at for a model, given what is left of them and what it is worth.
-class ViewSource {
- public:
-  virtual ~ViewSource() = default;
-  // Valid until the next call. `also`: servers that must be among them.
-  virtual const ModelView& View(int model, const Room& room, const FleetPrices& prices,
-                                const Assignment& also) = 0;
-};
-
-// All servers for every model.
-class AllServers : public ViewSource {
- public:
-  explicit AllServers(const std::vector<ModelView>& views) : views_(views) {}
-  const ModelView& View(int model, const Room&, const FleetPrices&, const Assignment&) override {
-    return views_[static_cast<size_t>(model)];
-  }
-
- private:
-  const std::vector<ModelView>& views_;
-};
-
 class Insertion {
  public:
-  // All outlive the object. `gap`: of the single solves.
-  Insertion(const Fleet& fleet, ViewSource& views, const ModelSolver& solver, FleetIncumbent& incumbent,
-            double gap)
+  // All outlive the object. `views`: by model; `gap`: of the single solves.
+  Insertion(const Fleet& fleet, const std::vector<ModelView>& views, const ModelSolver& solver,
+            FleetIncumbent& incumbent, double gap)
       : fleet_(fleet), views_(views), solver_(solver), incumbent_(incumbent), gap_(gap) {}
 
   // Gets every plan of a model that is met.
@@ -57,7 +36,7 @@ class Insertion {
   Room RoomOf(const std::vector<Placed>& placed) const;
 
   const Fleet& fleet_;
-  ViewSource& views_;
+  const std::vector<ModelView>& views_;
   const ModelSolver& solver_;
   FleetIncumbent& incumbent_;
   const double gap_;

@@ -6,6 +6,11 @@
 #include "planner/one_block_solver.h"
 
 namespace dilemma {
+namespace {
+
+constexpr int kLittlePolls = 200;  // how often a solve with little effort may ask whether to stop
+
+}  // namespace
 
 ModelView ViewOf(const Fleet& fleet, int model, std::vector<int> servers) {
   Problem problem = fleet.models[static_cast<size_t>(model)]->Over(servers);
@@ -33,6 +38,9 @@ Placed ModelSolver::Solve(int model, const ModelView& view, const Room* room, co
   options.gap = gap;
   options.seed = options_.seed;
   options.stop = options_.stop;
+  int polls = 0;
+  if (effort == Effort::kLittle)
+    options.stop = [&] { return ++polls > kLittlePolls || (options_.stop && options_.stop()); };
   for (const Placement& placement : start) {
     const auto at = std::lower_bound(view.servers.begin(), view.servers.end(), placement.server);
     if (at == view.servers.end() || *at != placement.server) {
@@ -42,7 +50,7 @@ Placed ModelSolver::Solve(int model, const ModelView& view, const Room* room, co
     options.start.push_back({static_cast<int>(at - view.servers.begin()), placement.type});
   }
   const bool one_block = problem.one_block_per_server && problem.objective == Objective::kLatency;
-  const SolveResult result = one_block && effort == Effort::kPlan
+  const SolveResult result = one_block && effort != Effort::kProof
                                  ? SolveOneBlock(problem, options, /*short_search=*/true)
                                  : MakeExactSolver(/*borrow=*/false)->Solve(problem, options);
   Placed placed;

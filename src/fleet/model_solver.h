@@ -28,7 +28,8 @@ struct Placed {
   bool found() const { return !assignment.empty(); }
 };
 
-enum class Effort { kPlan, kProof };  // a good plan, or a proof within the gap
+// A better plan than the start in little work, a good plan, or a proof within the gap.
+enum class Effort { kLittle, kPlan, kProof };
 
 class ModelSolver {
  public:

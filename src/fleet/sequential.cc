@@ -57,8 +57,7 @@ FleetResult SolveFleetSequential(const Fleet& fleet, const SolveOptions& options
     bound += placed.bound;
   }
   incumbent.Raise(bound);
-  AllServers all_servers(views);
-  Insertion insertion(fleet, all_servers, solver, incumbent, kModelGap);
+  Insertion insertion(fleet, views, solver, incumbent, kModelGap);
   for (const std::vector<int>& order : InsertionOrders(alone)) insertion.Fill(order, {}, 1);
   return incumbent.Finish();
 }

@@ -1,8 +1,17 @@
 #include "fleet/wide_model.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
+
+// Compiled for several machines; without fused operations, so that all of them say the same.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__) && \
+    !defined(__SANITIZE_ADDRESS__)
+#define DILEMMA_VECTORS __attribute__((target_clones("avx2", "default")))
+#else
+#define DILEMMA_VECTORS
+#endif
 
 namespace dilemma {
 namespace {
@@ -10,6 +19,11 @@ namespace {
 constexpr size_t kLargestCluster = 64;
 constexpr double kShave = 1e-10;
 constexpr int kSampled = 40;
+
+// One value for each price of a block's own memory.
+using Lanes = double __attribute__((vector_size(32)));
+inline void Load(const double* from, Lanes& to) { to = Lanes{from[0], from[1], from[2], from[3]}; }
+inline void Lower(Lanes& least, const Lanes& value) { least = value < least ? value : least; }
 
 }  // namespace
 
@@ -55,6 +69,7 @@ WideModel::WideModel(const Problem& p, double weight, const Clusters& clusters)
   const double unit = has_budget_ && p.loss_budget > 0 ? 1 / p.loss_budget : 1;
   budget_slack_ = has_budget_ && p.loss_budget > 0 ? 1 + 1e-9 : 1e-9;  // as validate.h's tolerance
   cost_.assign(p.compute.size(), kNever);
+  fixed_.resize(N_ * static_cast<size_t>(U_));
   std::vector<double> middling;
   for (int u = 0; u < p.units; ++u) {
     for (int q = 0; q < p.types; ++q) {
@@ -63,11 +78,11 @@ WideModel::WideModel(const Problem& p, double weight, const Clusters& clusters)
     }
     middling.clear();
     for (int n = 0; n < p.servers; ++n) {
-      fixed_.push_back(static_cast<double>(p.fixed_bytes[p.Un(u, n)]));
+      const size_t at = static_cast<size_t>(n) * static_cast<size_t>(U_) + static_cast<size_t>(u);
+      fixed_[at] = static_cast<double>(p.fixed_bytes[p.Un(u, n)]);
       for (int q = 0; q < p.types; ++q)
         if (p.Possible(u, n, q)) {
-          cost_[p.At(u, n, q)] = weight * p.Cost(u, n, q);
-          middling.push_back(cost_[p.At(u, n, q)]);
+          middling.push_back(cost_[at * Q_ + static_cast<size_t>(q)] = weight * p.Cost(u, n, q));
         }
     }
     if (middling.empty()) continue;
@@ -95,18 +110,25 @@ WideModel::WideModel(const Problem& p, double weight, const Clusters& clusters)
   const size_t C = clusters.members.size();
   between_.assign(C * C, kNever);
   near_.resize(N_);
+  nearby_.resize(N_);
   position_.resize(N_);
+  for (size_t n = 0; n < N_; ++n) {
+    const size_t size = clusters.members[static_cast<size_t>(clusters.of[n])].size();
+    near_[n].resize(size);
+    nearby_[n].resize(size);
+  }
   for (const auto& members : clusters.members)
     for (size_t i = 0; i < members.size(); ++i)
       position_[static_cast<size_t>(members[i])] = static_cast<int>(i);
   for (int n = 0; n < p.servers; ++n) {
     const int c = clusters.of[static_cast<size_t>(n)];
-    near_[static_cast<size_t>(n)].resize(clusters.members[static_cast<size_t>(c)].size());
     for (int m = 0; m < p.servers; ++m) {
       const double hop = weight * p.hop.request_s[p.Nm(n, m)];
       const int d = clusters.of[static_cast<size_t>(m)];
       if (d == c) {
-        near_[static_cast<size_t>(n)][static_cast<size_t>(position_[static_cast<size_t>(m)])] = hop;
+        const auto from = static_cast<size_t>(n), to = static_cast<size_t>(m);
+        near_[from][static_cast<size_t>(position_[to])] = n == m ? kNever : hop;
+        nearby_[to][static_cast<size_t>(position_[from])] = n == m ? kNever : hop;
       } else {
         double& least = between_[static_cast<size_t>(c) * C + static_cast<size_t>(d)];
         least = std::min(least, hop);
@@ -126,8 +148,8 @@ void WideModel::MakeReach() {
     for (size_t u = 0; u < U; ++u) {
       smallest[u] = kNever;
       for (size_t q = 0; q < Q_; ++q)
-        if (cost_[(u * N_ + n) * Q_ + q] < kNever) smallest[u] = std::min(smallest[u], bytes_[u * Q_ + q]);
-      prefix[u + 1] = prefix[u] + (smallest[u] == kNever ? 0 : smallest[u] + fixed_[u * N_ + n]);
+        if (cost_[(n * U + u) * Q_ + q] < kNever) smallest[u] = std::min(smallest[u], bytes_[u * Q_ + q]);
+      prefix[u + 1] = prefix[u] + (smallest[u] == kNever ? 0 : smallest[u] + fixed_[n * U + u]);
     }
     size_t b = 0;
     for (size_t a = 0; a < U; ++a) {
@@ -160,25 +182,29 @@ void WideModel::ChooseOwnPrices(double mu) {
     own_[i] = slopes[slopes.size() * static_cast<size_t>(2 * i - 1) / (2 * (kPrices - 1))];
 }
 
-void WideModel::MakeCosts(const std::vector<double>& memory, double mu) {
+DILEMMA_VECTORS void WideModel::MakeCosts(const std::vector<double>& memory, double mu) {
   price_ = memory;
   mu_ = mu;
   ChooseOwnPrices(mu);
   const size_t U = static_cast<size_t>(U_);
   prefix_.resize(N_ * kPrices * (U + 1));
+  Lanes own{};
+  Load(own_, own);
   for (const int server : active_) {
     const auto n = static_cast<size_t>(server);
-    for (size_t i = 0; i < kPrices; ++i) {
-      const double price = price_[n] + own_[i];
-      double* prefix = &prefix_[(n * kPrices + i) * (U + 1)];
-      prefix[0] = 0;
-      for (size_t u = 0; u < U; ++u) {
-        const double* cost = &cost_[(u * N_ + n) * Q_];
-        const double *bytes = &bytes_[u * Q_], *loss = &loss_[u * Q_];
-        double least = kNever;
-        for (size_t q = 0; q < Q_; ++q) least = std::min(least, cost[q] + mu * loss[q] + price * bytes[q]);
-        prefix[u + 1] = prefix[u] + (least == kNever ? 0 : least + price * fixed_[u * N_ + n]);
-      }
+    const double price = price_[n];
+    double* prefix = &prefix_[n * (U + 1) * kPrices];
+    Lanes sum{};
+    std::fill(prefix, prefix + kPrices, 0.0);
+    for (size_t u = 0; u < U; ++u) {
+      const double* cost = &cost_[(n * U + u) * Q_];
+      const double *bytes = &bytes_[u * Q_], *loss = &loss_[u * Q_];
+      Lanes least = Lanes{} + kNever;
+      for (size_t q = 0; q < Q_; ++q)
+        Lower(least, (cost[q] + mu * loss[q] + price * bytes[q]) + own * bytes[q]);
+      if (least[0] < kNever) sum += least + (own + price) * fixed_[n * U + u];
+      prefix += kPrices;
+      for (size_t i = 0; i < kPrices; ++i) prefix[i] = sum[i];
     }
   }
 }
@@ -186,35 +212,45 @@ void WideModel::MakeCosts(const std::vector<double>& memory, double mu) {
 double WideModel::BlockCost(int n, int a, int k) const {
   const size_t U = static_cast<size_t>(U_), s = static_cast<size_t>(n);
   const double room = memory_[s] - stage_bytes_[s];
+  const double* begin = &prefix_[(s * (U + 1) + static_cast<size_t>(a)) * kPrices];
+  const double* end = begin + static_cast<size_t>(k) * kPrices;
   double most = -kNever;
-  for (size_t i = 0; i < kPrices; ++i) {
-    const double* prefix = &prefix_[(s * kPrices + i) * (U + 1)];
-    most = std::max(most, prefix[a + k] - prefix[a] - own_[i] * room);
-  }
+  for (size_t i = 0; i < kPrices; ++i) most = std::max(most, end[i] - begin[i] - own_[i] * room);
   return most + price_[s] * stage_bytes_[s];
 }
 
-void WideModel::Hop(const std::vector<double>& in, bool backward, std::vector<double>& out) const {
+DILEMMA_VECTORS void WideModel::Hop(const std::vector<double>& in, bool backward,
+                                    std::vector<double>& out) const {
   const size_t C = clusters_.members.size();
   std::vector<double> best(C, kNever);  // of a cluster, the stage of the later server included going backward
-  const auto cost = [&](int n) {
-    return in[static_cast<size_t>(n)] + (backward ? stage_[static_cast<size_t>(n)] : 0);
-  };
-  for (size_t c = 0; c < C; ++c)
-    for (const int n : active_members_[c]) best[c] = std::min(best[c], cost(n));
+  std::vector<std::array<double, kLargestCluster>> costs(C);  // by position in the cluster
+  for (size_t c = 0; c < C; ++c) {
+    costs[c].fill(kNever);
+    for (const int m : active_members_[c]) {
+      const auto n = static_cast<size_t>(m);
+      const double cost = in[n] + (backward ? stage_[n] : 0);
+      costs[c][static_cast<size_t>(position_[n])] = cost;
+      best[c] = std::min(best[c], cost);
+    }
+  }
   for (size_t c = 0; c < C; ++c) {
     double far = kNever;
     for (size_t d = 0; d < C; ++d)
       if (d != c) far = std::min(far, best[d] + (backward ? between_[c * C + d] : between_[d * C + c]));
-    for (const int m : active_members_[c]) {
-      double least = far;
-      for (const int n : active_members_[c]) {
-        if (n == m) continue;
-        const auto from = static_cast<size_t>(backward ? m : n), to = static_cast<size_t>(backward ? n : m);
-        const double hop = near_[from][static_cast<size_t>(position_[to])];
-        least = std::min(least, cost(n) + hop);
+    const size_t size = clusters_.members[c].size();
+    for (const int server : active_members_[c]) {
+      const auto m = static_cast<size_t>(server);
+      const double* hop = backward ? near_[m].data() : nearby_[m].data();
+      Lanes least = Lanes{} + far, before{}, way{};
+      size_t i = 0;
+      for (; i + kPrices <= size; i += kPrices) {
+        Load(&costs[c][i], before);
+        Load(hop + i, way);
+        Lower(least, before + way);
       }
-      out[static_cast<size_t>(m)] = least + (backward ? 0 : stage_[static_cast<size_t>(m)]);
+      double rest = std::min(std::min(least[0], least[1]), std::min(least[2], least[3]));
+      for (; i < size; ++i) rest = std::min(rest, costs[c][i] + hop[i]);
+      out[m] = rest + (backward ? 0 : stage_[m]);
     }
   }
 }
@@ -233,14 +269,14 @@ double WideModel::Use(int n, int a, int k, double own, double mu, double& loss) 
         best = uq;
       }
     }
-    sum += bytes_[best] + fixed_[static_cast<size_t>(u) * N_ + s];
+    sum += bytes_[best] + fixed_[s * static_cast<size_t>(U_) + static_cast<size_t>(u)];
     loss += loss_[best];
   }
   return sum;
 }
 
-WideModel::Path WideModel::Solve(const std::vector<double>& memory, double mu,
-                                 const std::vector<int64_t>* room) {
+DILEMMA_VECTORS WideModel::Path WideModel::Solve(const std::vector<double>& memory, double mu,
+                                                 const std::vector<int64_t>* room) {
   const size_t U = static_cast<size_t>(U_);
   std::vector<double> now = own_memory_;
   if (room != nullptr)
@@ -250,21 +286,31 @@ WideModel::Path WideModel::Solve(const std::vector<double>& memory, double mu,
     MakeReach();
   }
   MakeCosts(memory, mu);
-  for (auto* table : {&begin_, &after_}) {
-    table->resize(U + 1);
-    for (std::vector<double>& row : *table) row.assign(N_, kNever);
-  }
+  begin_.resize(U);
+  for (std::vector<double>& row : begin_) row.assign(N_, kNever);
+  after_.assign(N_ * (U + 1), kNever);
+  std::vector<double> after(N_, kNever);
   std::vector<std::vector<int>> length(U, std::vector<int>(N_, 0));
-  for (const int n : active_) after_[U][static_cast<size_t>(n)] = last_[static_cast<size_t>(n)];
+  Lanes own{};
+  Load(own_, own);
+  for (const int n : active_) after_[static_cast<size_t>(n) * (U + 1) + U] = last_[static_cast<size_t>(n)];
   for (int l = U_ - 1; l >= 0; --l) {
     for (const int server : active_) {
       const auto n = static_cast<size_t>(server);
       const int reach = reach_[n * U + static_cast<size_t>(l)];
+      const double* end = &prefix_[(n * (U + 1) + static_cast<size_t>(l)) * kPrices];
+      Lanes begin{}, cost{};
+      Load(end, begin);
+      begin += own * (memory_[n] - stage_bytes_[n]) - price_[n] * stage_bytes_[n];
+      const double* rests = &after_[n * (U + 1) + static_cast<size_t>(l)];
       double least = kNever;
       for (int k = 1; k <= reach; ++k) {
-        const double rest = after_[static_cast<size_t>(l + k)][n];
+        end += kPrices;
+        const double rest = rests[k];
         if (rest >= least) continue;  // blocks cost at least 0
-        const double value = BlockCost(static_cast<int>(n), l, k) + rest;
+        Load(end, cost);
+        cost -= begin;
+        const double value = std::max(std::max(cost[0], cost[1]), std::max(cost[2], cost[3])) + rest;
         if (value < least) {
           least = value;
           length[static_cast<size_t>(l)][n] = k;
@@ -272,7 +318,10 @@ WideModel::Path WideModel::Solve(const std::vector<double>& memory, double mu,
       }
       begin_[static_cast<size_t>(l)][n] = least;
     }
-    if (l > 0) Hop(begin_[static_cast<size_t>(l)], true, after_[static_cast<size_t>(l)]);
+    if (l == 0) break;
+    Hop(begin_[static_cast<size_t>(l)], true, after);
+    for (const int n : active_)
+      after_[static_cast<size_t>(n) * (U + 1) + static_cast<size_t>(l)] = after[static_cast<size_t>(n)];
   }
   Path path;
   int n = -1;
@@ -285,32 +334,27 @@ WideModel::Path WideModel::Solve(const std::vector<double>& memory, double mu,
   for (int l = 0; l < U_;) {
     const int k = length[static_cast<size_t>(l)][static_cast<size_t>(n)];
     const double cost = BlockCost(n, l, k);
-    double own = 0;
+    double own_price = 0;
     const double room_here = memory_[static_cast<size_t>(n)] - stage_bytes_[static_cast<size_t>(n)];
     for (size_t i = 0; i < kPrices; ++i) {
-      const double* prefix = &prefix_[(static_cast<size_t>(n) * kPrices + i) * (U + 1)];
-      if (prefix[l + k] - prefix[l] - own_[i] * room_here +
+      const double* prefix = &prefix_[static_cast<size_t>(n) * (U + 1) * kPrices + i];
+      if (prefix[(l + k) * kPrices] - prefix[l * kPrices] - own_[i] * room_here +
               price_[static_cast<size_t>(n)] * stage_bytes_[static_cast<size_t>(n)] >=
           cost)
-        own = own_[i];
+        own_price = own_[i];
     }
-    path.servers.push_back(n);
-    path.bytes.push_back(Use(n, l, k, own, mu, path.loss) + stage_bytes_[static_cast<size_t>(n)]);
+    path.blocks.push_back({n, l, k});
+    path.bytes.push_back(Use(n, l, k, own_price, mu, path.loss) + stage_bytes_[static_cast<size_t>(n)]);
     l += k;
     if (l >= U_) break;
-    // the next server: the least begin + hop
-    const size_t C = clusters_.members.size();
-    const auto c = static_cast<size_t>(clusters_.of[static_cast<size_t>(n)]);
-    double least = kNever;
+    double least = kNever;  // the next server: the least begin + hop
     int next = -1;
-    for (size_t m = 0; m < N_; ++m) {
-      if (static_cast<int>(m) == n) continue;
-      const auto d = static_cast<size_t>(clusters_.of[m]);
-      const double hop =
-          d == c ? near_[static_cast<size_t>(n)][static_cast<size_t>(position_[m])] : between_[c * C + d];
-      if (const double value = hop + stage_[m] + begin_[static_cast<size_t>(l)][m]; value < least) {
+    for (const int m : active_) {
+      if (m == n) continue;
+      const auto t = static_cast<size_t>(m);
+      if (const double value = HopCost(n, m) + stage_[t] + begin_[static_cast<size_t>(l)][t]; value < least) {
         least = value;
-        next = static_cast<int>(m);
+        next = m;
       }
     }
     n = next;

@@ -92,6 +92,57 @@ TEST(WideModel, LessRoomNeverCostsLess) {
   EXPECT_EQ(before, kNever) << "nothing fits in a fourteenth of the memory";
 }
 
+TEST(WideModel, DistinctPathsBecomePlansThatKeepEveryLimit) {
+  int plans = 0;
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    RandomShape shape;
+    shape.servers = 5;
+    shape.units = 8;
+    shape.types = 4;
+    shape.ring = seed % 2 == 0;
+    shape.tightness = 1.4;
+    const Problem problem = RandomProblem(shape, seed);
+    const Clusters clusters = FindClusters(problem);
+    WideModel model(problem, 1, clusters);
+    const std::vector<double> free(5, 0.0);
+    if (model.Solve(free, 0.01, nullptr).value == kNever) continue;
+    std::vector<bool> used(5);
+    const std::vector<WideModel::Block> blocks = model.Distinct(model.Best(5), 16);
+    for (const WideModel::Block& block : blocks) {
+      EXPECT_FALSE(used[static_cast<size_t>(block.server)]);
+      used[static_cast<size_t>(block.server)] = true;
+    }
+    const Assignment plan = model.ChooseTypes(blocks);
+    if (plan.empty()) continue;
+    const Evaluation evaluation = Evaluate(problem, plan);
+    EXPECT_TRUE(evaluation.ok()) << evaluation.Text();
+    ++plans;
+  }
+  EXPECT_GT(plans, 15);
+}
+
+FleetShape Sites(int models, int servers, int sites) {
+  FleetShape shape;
+  shape.models = models;
+  shape.servers = servers;
+  shape.sites = sites;
+  shape.memory_factor = 3;
+  return shape;
+}
+
+TEST(WideSolver, APlanComesBeforePricesAreGood) {
+  const Fleet fleet = EdgeFleet(Sites(8, 60, 6), 0);
+  int reports = 0;
+  SolveOptions options;
+  options.progress = [&](const SolveProgress&) { ++reports; };
+  options.stop = [&] { return reports >= 2; };  // the first bound, and what comes next
+  const FleetResult result = SolveWideFleet(fleet, options);
+  ASSERT_TRUE(result.HasPlan()) << result.reason;
+  EXPECT_TRUE(EvaluateFleet(fleet, result.plan).ok());
+  EXPECT_GT(result.bound_s, 0.3 * result.objective_s);
+}
+
 TEST(WideSolver, FindsPlansOnManyServersWithAValidBound) {
   FleetShape shape;
   shape.models = 4;

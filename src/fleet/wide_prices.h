@@ -3,7 +3,6 @@
 #pragma once
 
 #include <functional>
-#include <string>
 #include <vector>
 
 #include "fleet/limits.h"
@@ -13,34 +12,38 @@ namespace dilemma {
 
 class WidePrices {
  public:
-  // Both outlive the object. `stop` ends the work early with what is proven so far.
-  WidePrices(const Fleet& fleet, std::vector<WideModel>& models, std::function<bool()> stop);
+  // Both outlive the object. `stop` ends the work early with what is proven so far; `raised` gets each better
+  // bound.
+  WidePrices(const Fleet& fleet, std::vector<WideModel>& models, std::function<bool()> stop,
+             std::function<void(double)> raised);
 
-  // `passes` over all models; `raised` gets each better bound. False where a model has no path at all: proven
-  // that no joint plan exists; failed() is that model.
-  bool Run(int passes, const std::function<void(double)>& raised);
+  // The bound without prices of memory, every model alone. False, here and below, where a model has no path
+  // at all: proven that no joint plan exists; failed() is that model.
+  bool Begin();
+  // After Begin: `passes` over all models.
+  bool Run(int passes);
   double bound() const { return bound_; }
   const FleetPrices& prices() const { return best_; }
   double mu(int model) const { return best_mu_[static_cast<size_t>(model)]; }
   int failed() const { return failed_; }
 
  private:
+  double MuAlone(WideModel& model, double mu) const;
   bool Step(int model, double size, double turn);
-  // The servers of the best paths of the last Solve: steps look at these alone.
-  void Pick(int model);
-  // The Lagrangian at the prices; mu of each model is improved by `turns` more evaluations.
-  bool Bound(const std::vector<double>& memory, int turns, const std::function<void(double)>& raised);
+  // The Lagrangian at these prices of whole servers.
+  bool Bound(const std::vector<double>& price);
+  std::vector<double> OfBytes(const std::vector<double>& price) const;
 
-  const Fleet& fleet_;
   std::vector<WideModel>& models_;
   const std::function<bool()> stop_;
-  std::vector<double> memory_;  // [n] limits in bytes
-  std::vector<double> price_, mean_;
-  std::vector<double> mu_, best_mu_;
-  std::vector<std::vector<int>> picked_;  // [k]; empty: all servers
-  double scale_ = 0;                      // middling cost of a model
+  const std::function<void(double)> raised_;
+  std::vector<double> memory_;     // [n] limits in bytes; 0: none
+  std::vector<double> price_;      // [n] of the whole server
+  std::vector<double> mu_, loss_;  // [k] price of loss; mean loss of the paths, in budgets
+  double scale_ = 0;               // mean cost of a model alone
   FleetPrices best_;
-  double bound_ = 0;
+  std::vector<double> best_mu_;
+  double bound_ = -kNever;
   int failed_ = -1;
 };
 

@@ -1,7 +1,6 @@
 #include "evaluation/text.h"
 
 #include <algorithm>
-
 #include <set>
 
 #include "base/file.h"

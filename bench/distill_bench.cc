@@ -139,6 +139,7 @@ class Bench {
     ASSIGN_OR_RETURN(const Sensitivity found, MeasureSensitivity(model_, windows,
                                                                  {.threads = args_.threads,
                                                                   .probe_windows = args_.probe_windows,
+                                                                  .held_out = {},
                                                                   .work_file = path.string() + ".part"},
                                                                  [](const SensitivityEvent& event) {
                                                                    std::fprintf(stderr, "\r%d/%d %s   ",

@@ -82,7 +82,10 @@ class RingCoordinator : public Coordinator {
     listener.on_tokens = [this](const v1::TokensEvent& event) { OnTokens(event); };
     listener.on_logits = [this](const v1::LogitsEvent& event) { OnLogits(event); };
     listener.on_failure = [this](const absl::Status& why) { OnFailure(why); };
-    ASSIGN_OR_RETURN(ring_, Ring::Open(plan_, cluster, options_, std::move(listener)));
+    ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, Ring::Open(plan_, cluster, options_, std::move(listener)));
+    const std::lock_guard lock(mutex_);  // its listeners run already
+    ring_ = std::move(ring);
+    if (options_.on_batch) meter_.emplace(ring_->servers(), ring_->clock_offset_ns());
     return absl::OkStatus();
   }
 
@@ -229,10 +232,12 @@ class RingCoordinator : public Coordinator {
 
   void OnTokens(const v1::TokensEvent& event) {
     const int64_t now = MonotonicNanos();
-    if (options_.on_batch) {
-      if (!meter_.has_value()) meter_.emplace(ring_->servers(), ring_->clock_offset_ns());
-      options_.on_batch(meter_->Measure(event));
+    std::optional<BatchStats> stats;
+    {
+      const std::lock_guard lock(mutex_);
+      if (meter_.has_value()) stats = meter_->Measure(event);
     }
+    if (stats.has_value()) options_.on_batch(*stats);
     const std::lock_guard lock(mutex_);
     last_event_ns_ = now;
     for (const v1::BatchRun& run : event.runs()) {
@@ -271,8 +276,7 @@ class RingCoordinator : public Coordinator {
   uint64_t next_id_ = 1;
   int64_t last_event_ns_ = 0;
   absl::Status failure_;
-
-  std::optional<BatchMeter> meter_;  // of the thread that brings tokens
+  std::optional<BatchMeter> meter_;
 
   std::unique_ptr<Ring> ring_;  // last: its threads use what is above
 };

@@ -27,6 +27,13 @@ FleetPrices Mix(const FleetPrices& a, double weight_of_a, const FleetPrices& b) 
 
 }  // namespace
 
+Master::Keep Promising(const Priced& bound, double objective) {
+  return [bound, objective](int model, const Placed& placed) {
+    const double least = bound.models[static_cast<size_t>(model)];
+    return bound.bound + placed.cost + bound.prices.Of(placed.use) - least < objective * (1 + kShave);
+  };
+}
+
 bool Branching::Hopeless(double bound) const { return bound >= incumbent_.objective() * (1 - 1e-9); }
 
 Placed Branching::PriceModel(int model, const ModelView& view, const FleetPrices& prices,
@@ -115,9 +122,10 @@ Branching::Choice Branching::MostDivided(const Master::Relaxation& relaxation) c
   return choice;
 }
 
-void Branching::TryChoice() {
-  const JointAssignment plan =
-      master_.Choose(incumbent_.SecondsLeft(), incumbent_.plan(), [this] { return incumbent_.Stopped(); });
+void Branching::TryChoice(const Priced& root) {
+  const JointAssignment plan = master_.Choose(
+      incumbent_.SecondsLeft(), incumbent_.plan(), [this] { return incumbent_.Stopped(); },
+      Promising(root, incumbent_.objective()));
   if (!plan.empty()) incumbent_.Take(plan);
 }
 
@@ -162,7 +170,7 @@ void Branching::Open(Node node) {
   }
 }
 
-void Branching::Run(const Priced& root, int nodes) {
+void Branching::Run(const Priced& root, int nodes, const std::function<void()>& between) {
   open_ = {{root, {}, 0}};
   const auto later = [](const Node& a, const Node& b) {
     return a.priced.bound != b.priced.bound ? a.priced.bound > b.priced.bound : a.number > b.number;
@@ -174,7 +182,8 @@ void Branching::Run(const Priced& root, int nodes) {
     Node node = std::move(open_.back());
     open_.pop_back();
     Open(std::move(node));
-    TryChoice();
+    TryChoice(root);
+    between();
   }
   const double rest = open_.empty() ? incumbent_.objective() : open_.front().priced.bound;
   if (rest != kNever) incumbent_.Raise(std::min({rest, closed_, incumbent_.objective()}));

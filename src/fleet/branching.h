@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "fleet/incumbent.h"
@@ -19,6 +20,10 @@ struct Priced {
   std::vector<double> models;  // [k] bound on the priced cost of the model
 };
 
+// Lets through what may be part of a joint plan that costs less than `objective`: plans that cost less than
+// the difference to the bound more than the least at its prices.
+Master::Keep Promising(const Priced& bound, double objective);
+
 class Branching {
  public:
   // All outlive the object; new plans go to `master`. `penalty`: as in Master::Relax.
@@ -32,8 +37,8 @@ class Branching {
         penalty_(penalty) {}
 
   // From the root's bound; raises the incumbent's bound and plan until proven, stopped or `nodes` were
-  // opened.
-  void Run(const Priced& root, int nodes);
+  // opened; calls `between` after each.
+  void Run(const Priced& root, int nodes, const std::function<void()>& between);
 
   // Every model at these prices; without bounds of models where it was stopped.
   Priced Price(const std::vector<ModelView>& views, const FleetPrices& prices, const Master::Keep& keep);
@@ -59,7 +64,7 @@ class Branching {
   Choice MostDivided(const Master::Relaxation& relaxation) const;
   bool Hopeless(double bound) const;
   std::vector<ModelView> ViewsOf(const std::vector<Fixed>& fixed) const;
-  void TryChoice();
+  void TryChoice(const Priced& root);
 
   const Fleet& fleet_;
   const ModelSolver& solver_;

@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "fleet/branching.h"
+#include "fleet/fixing.h"
 #include "fleet/incumbent.h"
 #include "fleet/insertion.h"
 #include "fleet/master.h"
@@ -20,6 +21,7 @@ constexpr int kRounds = 40, kWidePasses = 200;
 constexpr double kConverged = 3e-3;  // of the bound: what is left between it and the master
 constexpr double kPenalty = 3;       // of the cost of all models, for one whole limit too much
 constexpr int kImprovements = 4;
+constexpr int kFixings = 12;   // plans fixed before branching; then those of new best joint plans
 constexpr int kFewModels = 4;  // all orders of insertion are tried
 
 class ByPrices {
@@ -69,8 +71,13 @@ class ByPrices {
       incumbent_.Raise(root.bound);
     }
     branching.Generate(views_, nullptr, kRounds, kConverged, root);
-    Plans(alone, root.prices);
-    if (!incumbent_.Stopped()) branching.Run(root, nodes);
+    Plans(alone, root);
+    Fixing fixing(fleet_, options_, views_, solver_, master_, incumbent_, insertion_, root, penalty);
+    for (int i = 0; i < kFixings && !incumbent_.Proven() && fixing.FixNext();) ++i;
+    const auto between = [&] {
+      while (!incumbent_.Proven() && fixing.FixOfBest()) continue;
+    };
+    if (!incumbent_.Stopped()) branching.Run(root, nodes, between);
     return incumbent_.Finish();
   }
 
@@ -93,15 +100,16 @@ class ByPrices {
     return prices.prices();
   }
 
-  void Choose() {
-    const JointAssignment plan =
-        master_.Choose(incumbent_.SecondsLeft(), incumbent_.plan(), [this] { return incumbent_.Stopped(); });
+  void Choose(const Priced& root) {
+    const JointAssignment plan = master_.Choose(
+        incumbent_.SecondsLeft(), incumbent_.plan(), [this] { return incumbent_.Stopped(); },
+        Promising(root, incumbent_.objective()));
     if (!plan.empty()) incumbent_.Take(plan);
   }
 
-  void Plans(const std::vector<Placed>& alone, const FleetPrices& prices) {
+  void Plans(const std::vector<Placed>& alone, const Priced& root) {
     if (incumbent_.Stopped() || incumbent_.Proven()) return;
-    Choose();
+    Choose(root);
     std::vector<std::vector<int>> orders = InsertionOrders(alone);
     if (fleet_.size() <= kFewModels) {
       std::vector<int> order(alone.size());
@@ -110,9 +118,9 @@ class ByPrices {
       do orders.push_back(order);
       while (std::next_permutation(order.begin(), order.end()));
     }
-    for (const std::vector<int>& order : orders) insertion_.Fill(order, prices, fleet_.size());
-    insertion_.Improve(prices, kImprovements);
-    Choose();
+    for (const std::vector<int>& order : orders) insertion_.Fill(order, root.prices, fleet_.size());
+    insertion_.Improve(root.prices, kImprovements);
+    Choose(root);
   }
 
   const Fleet& fleet_;

@@ -1,6 +1,7 @@
 // The best joint plan and bound so far, and the result made of them.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ class FleetIncumbent {
   // Whether the plan keeps every limit and is better than the best so far, which it then becomes.
   bool Take(const JointAssignment& plan);
   void Raise(double bound_s);  // a proven lower bound
+  // Only plans that cost less are of use.
+  void Beat(double objective_s) { result_.objective_s = std::min(result_.objective_s, objective_s); }
   void SetReason(std::string reason) { result_.reason = std::move(reason); }
 
   bool HasPlan() const { return result_.HasPlan(); }

@@ -65,6 +65,13 @@ bool Insertion::Fill(std::vector<int> order, const FleetPrices& prices, int trie
   return false;
 }
 
+void Insertion::Polish(const JointAssignment& plan) {
+  incumbent_.Take(plan);
+  std::vector<Placed> placed;
+  for (int k = 0; k < fleet_.size(); ++k) placed.push_back(solver_.At(k, plan[static_cast<size_t>(k)], {}));
+  while (Again(placed)) incumbent_.Take(PlanOf(placed));
+}
+
 bool Insertion::Again(std::vector<Placed>& placed) {
   bool better = false;
   Room room = RoomOf(placed);

@@ -25,6 +25,8 @@ class Insertion {
   // From the best joint plan so far: each model again within what the others leave, and pairs that share
   // servers in both orders, until nothing improves or `rounds` are over.
   void Improve(const FleetPrices& prices, int rounds);
+  // Takes the plan, and what it becomes when each model is planned again in turn until nothing improves.
+  void Polish(const JointAssignment& plan);
 
  private:
   bool FillOnce(const std::vector<int>& order, const FleetPrices& prices, std::vector<Placed>& placed,

@@ -90,8 +90,8 @@ Master::Relaxation Master::Relax(double penalty, const Keep& keep) const {
 }
 
 JointAssignment Master::Choose(double time_limit_s, const JointAssignment& start,
-                               const std::function<bool()>& stop) const {
-  const Rows rows = Build(true, 0, nullptr);
+                               const std::function<bool()>& stop, const Keep& keep) const {
+  const Rows rows = Build(true, 0, keep);
   LinearOptions options;
   options.time_limit_s = time_limit_s;
   options.stop = stop;

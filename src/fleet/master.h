@@ -28,9 +28,9 @@ class Master {
   };
   using Keep = std::function<bool(int model, const Placed&)>;
   Relaxation Relax(double penalty, const Keep& keep = nullptr) const;
-  // The best joint choice of known plans; empty where none was found.
-  JointAssignment Choose(double time_limit_s, const JointAssignment& start,
-                         const std::function<bool()>& stop) const;
+  // The best joint choice of the known plans that `keep` lets through; empty where none was found.
+  JointAssignment Choose(double time_limit_s, const JointAssignment& start, const std::function<bool()>& stop,
+                         const Keep& keep) const;
 
  private:
   struct Rows {

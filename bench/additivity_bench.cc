@@ -12,6 +12,7 @@
 #include "base/statistics.h"
 #include "bench/rank.h"
 #include "bench/type_bank.h"
+#include "distill/choose_types.h"
 #include "evaluation/gguf_model.h"
 #include "evaluation/kl.h"
 #include "evaluation/text.h"
@@ -93,13 +94,7 @@ RandomPlan DrawForServers(const QualityTable& table, int64_t bytes, std::mt19937
   for (int step = 0; step < 60; ++step) {
     const double scale = std::sqrt(low * high);
     for (size_t u = 0; u < table.units.size(); ++u) {
-      const auto& choices = table.units[u].choices;
-      const auto cost = [&](const Choice& c) {
-        return c.loss + scale * prices[u] * static_cast<double>(c.bytes);
-      };
-      const auto best = std::min_element(choices.begin(), choices.end(),
-                                         [&](const Choice& a, const Choice& b) { return cost(a) < cost(b); });
-      plan.choices[u] = static_cast<int>(best - choices.begin());
+      plan.choices[u] = static_cast<int>(ChoiceAtPrice(table.units[u], scale * prices[u]));
     }
     Sum(table, &plan);
     (plan.bytes > bytes ? low : high) = scale;

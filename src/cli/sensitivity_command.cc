@@ -28,8 +28,7 @@ absl::StatusOr<Sensitivity> Measure(const ModelInfo& model, const Options& optio
   ASSIGN_OR_RETURN(measured.held_out, ReadHeldOut(options.model, options.calibration, kHeldOut));
   if (measured.held_out.empty()) {
     Say("warning: no text is left to measure whole models on, and sums of losses may be far below a plan's "
-        "KL; give "
-        "more text, or fewer --windows, and a --seed");
+        "KL; give more text, or fewer --windows, and a --seed");
   }
   measured.work_file = options.output + ".part";
   ProgressLine line("measuring sensitivity");

@@ -106,6 +106,13 @@ std::vector<size_t> Solve(const std::vector<Decision>& decisions, int64_t limit)
 
 }  // namespace
 
+size_t ChoiceAtPrice(const UnitQuality& unit, double price) {
+  const auto cost = [&](const Choice& c) { return c.loss + price * static_cast<double>(c.bytes); };
+  const auto best = std::min_element(unit.choices.begin(), unit.choices.end(),
+                                     [&](const Choice& a, const Choice& b) { return cost(a) < cost(b); });
+  return static_cast<size_t>(best - unit.choices.begin());
+}
+
 absl::StatusOr<ChosenTypes> ChooseTypes(const ModelInfo& model, const QualityTable& table,
                                         int64_t max_file_bytes) {
   if (table.units.size() != model.units.size()) {

@@ -11,6 +11,9 @@
 
 namespace dilemma {
 
+// The place of the unit's choice with the least loss plus price of its bytes.
+size_t ChoiceAtPrice(const UnitQuality& unit, double price);
+
 struct ChosenTypes {
   std::vector<TypeMix> types;  // one a unit
   int64_t file_bytes = 0;      // of a whole GGUF file with its tokenizer, as Distill writes it

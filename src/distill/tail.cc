@@ -61,18 +61,26 @@ absl::StatusOr<Tail> Tail::Load(const ModelInfo& model, int first_unit, int64_t 
   return tail;
 }
 
-absl::StatusOr<std::vector<float>> Tail::LogProbabilities(Stage& stage, std::span<const float> hidden) const {
-  const size_t rows = hidden.size() / static_cast<size_t>(stage.n_embd());
+absl::StatusOr<std::vector<float>> LogProbabilities(Stage& stage, size_t rows, size_t outputs,
+                                                    StageInput input) {
   std::vector<RowPlace> places(rows);
   std::vector<int8_t> wanted(rows, 0);
   for (size_t i = 0; i < rows; ++i) places[i].position = static_cast<int32_t>(i);
-  for (const size_t row : SpreadRows(rows, static_cast<size_t>(outputs_))) wanted[row] = 1;
+  for (const size_t row : SpreadRows(rows, outputs)) wanted[row] = 1;
+  input.rows = places;
+  input.want_logits = wanted;
   RETURN_IF_ERROR(stage.Truncate(0, 0));
-  ASSIGN_OR_RETURN(const auto logits,
-                   stage.Run({.rows = places, .tokens = {}, .hidden = hidden, .want_logits = wanted}));
+  ASSIGN_OR_RETURN(const auto logits, stage.Run(input));
   std::vector<float> result(logits.begin(), logits.end());
-  LogSoftmax(result, width_);
+  LogSoftmax(result, static_cast<size_t>(stage.n_vocab()));
   return result;
+}
+
+absl::StatusOr<std::vector<float>> Tail::LogProbabilities(Stage& stage, std::span<const float> hidden) const {
+  StageInput input;
+  input.hidden = hidden;
+  return dilemma::LogProbabilities(stage, hidden.size() / static_cast<size_t>(stage.n_embd()),
+                                   static_cast<size_t>(outputs_), input);
 }
 
 absl::Status Tail::Refer(std::span<const std::vector<float>> hidden) {

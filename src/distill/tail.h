@@ -48,6 +48,10 @@ class Tail {
 
 // `count` of `rows` row numbers, evenly spread, the last among them.
 std::vector<size_t> SpreadRows(size_t rows, size_t count);
+// Log probabilities (outputs x n_vocab) of `outputs` evenly spread rows of one text of so many rows, from its
+// first position. `input`: the text's tokens, or its hidden states.
+absl::StatusOr<std::vector<float>> LogProbabilities(Stage& stage, size_t rows, size_t outputs,
+                                                    StageInput input);
 // Rows of logits to log probabilities, in place.
 void LogSoftmax(std::span<float> rows, size_t width);
 // Of log probabilities p and q, nats, averaged over rows.

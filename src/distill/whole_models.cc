@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/status.h"
 #include "distill/calibration.h"
+#include "distill/choose_types.h"
 #include "distill/tail.h"
 #include "engine/stage.h"
 #include "quantizer/shard_writer.h"
@@ -21,16 +22,13 @@ struct Pick {
   WholeModel sums;
 };
 
-// Each unit's choice with the least loss plus price of its bytes.
 Pick AtPrice(const QualityTable& table, double price) {
   Pick pick;
   for (const UnitQuality& unit : table.units) {
-    const auto cost = [&](const Choice& c) { return c.loss + price * static_cast<double>(c.bytes); };
-    const auto best = std::min_element(unit.choices.begin(), unit.choices.end(),
-                                       [&](const Choice& a, const Choice& b) { return cost(a) < cost(b); });
-    pick.types.push_back(best->mix);
-    pick.sums.bytes += best->bytes;
-    pick.sums.estimate += best->loss;
+    const Choice& choice = unit.choices[ChoiceAtPrice(unit, price)];
+    pick.types.push_back(choice.mix);
+    pick.sums.bytes += choice.bytes;
+    pick.sums.estimate += choice.loss;
   }
   return pick;
 }
@@ -45,8 +43,9 @@ Pick AtSize(const QualityTable& table, double bytes) {
 }
 
 // Log probabilities at the rows that count, a window each.
-absl::StatusOr<std::vector<std::vector<float>>> LogProbabilities(
-    const fs::path& path, std::span<const std::vector<int32_t>> windows, const WholeModelOptions& options) {
+absl::StatusOr<std::vector<std::vector<float>>> RunModel(const fs::path& path,
+                                                         std::span<const std::vector<int32_t>> windows,
+                                                         const WholeModelOptions& options) {
   const auto most = static_cast<int64_t>(LongestWindow(windows));
   ASSIGN_OR_RETURN(const auto stage, Stage::Load(path, {.context = most,
                                                         .sequences = 1,
@@ -55,15 +54,11 @@ absl::StatusOr<std::vector<std::vector<float>>> LogProbabilities(
                                                         .all_logits = true}));
   std::vector<std::vector<float>> result;
   for (const auto& window : windows) {
-    std::vector<RowPlace> places(window.size());
-    std::vector<int8_t> wanted(window.size(), 0);
-    for (size_t i = 0; i < window.size(); ++i) places[i].position = static_cast<int32_t>(i);
-    for (const size_t row : SpreadRows(window.size(), static_cast<size_t>(options.rows))) wanted[row] = 1;
-    RETURN_IF_ERROR(stage->Truncate(0, 0));
-    ASSIGN_OR_RETURN(const auto logits,
-                     stage->Run({.rows = places, .tokens = window, .hidden = {}, .want_logits = wanted}));
-    result.emplace_back(logits.begin(), logits.end());
-    LogSoftmax(result.back(), static_cast<size_t>(stage->n_vocab()));
+    StageInput input;
+    input.tokens = window;
+    ASSIGN_OR_RETURN(auto found,
+                     LogProbabilities(*stage, window.size(), static_cast<size_t>(options.rows), input));
+    result.push_back(std::move(found));
   }
   return result;
 }
@@ -78,7 +73,7 @@ absl::StatusOr<std::vector<WholeModel>> MeasureWholeModels(const ModelInfo& mode
   const fs::path path = dir.path() / "model.gguf";
   ASSIGN_OR_RETURN(const TypeMix wide, TypeMix::Parse("f16"));
   RETURN_IF_ERROR(WriteWhole(model, std::vector<TypeMix>(model.units.size(), wide), path).status());
-  ASSIGN_OR_RETURN(const auto teacher, LogProbabilities(path, windows, options));
+  ASSIGN_OR_RETURN(const auto teacher, RunModel(path, windows, options));
   double weights = 0;
   for (const Unit& unit : model.units) {
     for (const TensorInfo& tensor : unit.tensors) weights += static_cast<double>(tensor.elements());
@@ -89,7 +84,7 @@ absl::StatusOr<std::vector<WholeModel>> MeasureWholeModels(const ModelInfo& mode
     Pick pick = AtSize(table, bits / 8 * weights);
     if (pick.sums.estimate <= 0) continue;
     RETURN_IF_ERROR(WriteWholeFrom(model, pick.types, rounded, false, path).status());
-    ASSIGN_OR_RETURN(const auto student, LogProbabilities(path, windows, options));
+    ASSIGN_OR_RETURN(const auto student, RunModel(path, windows, options));
     for (size_t w = 0; w < windows.size(); ++w) {
       pick.sums.kl += MeanKl(teacher[w], student[w], static_cast<size_t>(model.n_vocab)) /
                       static_cast<double>(windows.size());

@@ -40,6 +40,9 @@ class Branching {
   // opened; calls `between` after each.
   void Run(const Priced& root, int nodes, const std::function<void()>& between);
 
+  // Takes the best joint plan of those plans in `master` that may be part of a better one.
+  void TryChoice(const Priced& root);
+
   // Every model at these prices; without bounds of models where it was stopped.
   Priced Price(const std::vector<ModelView>& views, const FleetPrices& prices, const Master::Keep& keep);
   // Column generation on these views until the master is within `converged` of the bound, at most `rounds`;
@@ -64,7 +67,6 @@ class Branching {
   Choice MostDivided(const Master::Relaxation& relaxation) const;
   bool Hopeless(double bound) const;
   std::vector<ModelView> ViewsOf(const std::vector<Fixed>& fixed) const;
-  void TryChoice(const Priced& root);
 
   const Fleet& fleet_;
   const ModelSolver& solver_;

@@ -58,9 +58,7 @@ class ByPrices {
       master_.Add(k, placed);
     }
     incumbent_.Raise(root.bound);
-    JointAssignment apart;
-    for (const Placed& placed : alone) apart.push_back(placed.assignment);
-    incumbent_.Take(apart);
+    incumbent_.Take(PlanOf(alone));
     if (single || incumbent_.Proven()) return incumbent_.Finish();
     for (const std::vector<int>& order : InsertionOrders(alone)) insertion_.Fill(order, {}, fleet_.size());
     const double penalty = kPenalty * std::max(cost, incumbent_.HasPlan() ? incumbent_.objective() : 0);
@@ -71,7 +69,7 @@ class ByPrices {
       incumbent_.Raise(root.bound);
     }
     branching.Generate(views_, nullptr, kRounds, kConverged, root);
-    Plans(alone, root);
+    Plans(alone, branching, root);
     Fixing fixing(fleet_, options_, views_, solver_, master_, incumbent_, insertion_, root, penalty);
     for (int i = 0; i < kFixings && !incumbent_.Proven() && fixing.FixNext();) ++i;
     const auto between = [&] {
@@ -100,16 +98,9 @@ class ByPrices {
     return prices.prices();
   }
 
-  void Choose(const Priced& root) {
-    const JointAssignment plan = master_.Choose(
-        incumbent_.SecondsLeft(), incumbent_.plan(), [this] { return incumbent_.Stopped(); },
-        Promising(root, incumbent_.objective()));
-    if (!plan.empty()) incumbent_.Take(plan);
-  }
-
-  void Plans(const std::vector<Placed>& alone, const Priced& root) {
+  void Plans(const std::vector<Placed>& alone, Branching& branching, const Priced& root) {
     if (incumbent_.Stopped() || incumbent_.Proven()) return;
-    Choose(root);
+    branching.TryChoice(root);
     std::vector<std::vector<int>> orders = InsertionOrders(alone);
     if (fleet_.size() <= kFewModels) {
       std::vector<int> order(alone.size());
@@ -120,7 +111,7 @@ class ByPrices {
     }
     for (const std::vector<int>& order : orders) insertion_.Fill(order, root.prices, fleet_.size());
     insertion_.Improve(root.prices, kImprovements);
-    Choose(root);
+    branching.TryChoice(root);
   }
 
   const Fleet& fleet_;

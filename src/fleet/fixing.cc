@@ -18,14 +18,6 @@ std::vector<int> ServersOf(const Assignment& assignment) {
   return servers;
 }
 
-bool Fits(const std::vector<ServerUse>& use, const Room& room) {
-  for (size_t n = 0; n < use.size(); ++n)
-    if (use[n].stages > 0 && (use[n].memory_bytes > room.memory[n] || use[n].disk_bytes > room.disk[n] ||
-                              use[n].busy_s > room.busy[n]))
-      return false;
-  return true;
-}
-
 // The other models in what the plan of one leaves.
 Fleet Without(const Fleet& fleet, int model, const Room& room) {
   Fleet rest = fleet;
@@ -105,7 +97,7 @@ void Fixing::Complete(int model, const Placed& fixed) {
     const auto i = static_cast<size_t>(in_fleet(k));
     views.push_back(views_[i]);
     for (const Placed& placed : master_.columns()[i])
-      if (Fits(placed.use, room)) master.Add(k, placed);
+      if (room.Holds(placed.use)) master.Add(k, placed);
   }
 
   FleetIncumbent target(rest, options, "");  // what the others must cost less than

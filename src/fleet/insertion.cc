@@ -1,6 +1,7 @@
 #include "fleet/insertion.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace dilemma {
 namespace {
@@ -14,18 +15,6 @@ bool Share(const std::vector<ServerUse>& a, const std::vector<ServerUse>& b) {
 }
 
 }  // namespace
-
-JointAssignment Insertion::PlanOf(const std::vector<Placed>& placed) const {
-  JointAssignment plan;
-  for (const Placed& p : placed) plan.push_back(p.assignment);
-  return plan;
-}
-
-Room Insertion::RoomOf(const std::vector<Placed>& placed) const {
-  Room room = Room::Of(fleet_);
-  for (const Placed& p : placed) room.Take(p.use);
-  return room;
-}
 
 Placed Insertion::Solve(int model, const Room& room, const FleetPrices& prices, const Assignment& start) {
   Placed placed =
@@ -54,8 +43,7 @@ bool Insertion::Fill(std::vector<int> order, const FleetPrices& prices, int trie
   for (int attempt = 0; attempt < tries && !incumbent_.Stopped(); ++attempt) {
     int failed = -1;
     if (FillOnce(order, prices, placed, failed)) {
-      incumbent_.Take(PlanOf(placed));
-      while (Again(placed)) incumbent_.Take(PlanOf(placed));
+      Settle(std::move(placed));
       return true;
     }
     const auto at = std::find(order.begin(), order.end(), failed);
@@ -65,16 +53,16 @@ bool Insertion::Fill(std::vector<int> order, const FleetPrices& prices, int trie
   return false;
 }
 
-void Insertion::Polish(const JointAssignment& plan) {
-  incumbent_.Take(plan);
-  std::vector<Placed> placed;
-  for (int k = 0; k < fleet_.size(); ++k) placed.push_back(solver_.At(k, plan[static_cast<size_t>(k)], {}));
-  while (Again(placed)) incumbent_.Take(PlanOf(placed));
+void Insertion::Polish(const JointAssignment& plan) { Settle(solver_.At(plan)); }
+
+void Insertion::Settle(std::vector<Placed> placed) {
+  do incumbent_.Take(PlanOf(placed));
+  while (Again(placed));
 }
 
 bool Insertion::Again(std::vector<Placed>& placed) {
   bool better = false;
-  Room room = RoomOf(placed);
+  Room room = RoomOf(fleet_, placed);
   for (int k = 0; k < fleet_.size() && !incumbent_.Stopped(); ++k) {
     const auto i = static_cast<size_t>(k);
     room.Give(placed[i].use);
@@ -90,7 +78,7 @@ bool Insertion::Again(std::vector<Placed>& placed) {
 
 bool Insertion::Pair(std::vector<Placed>& placed, int a, int b, const FleetPrices& prices) {
   const auto i = static_cast<size_t>(a), j = static_cast<size_t>(b);
-  Room room = RoomOf(placed);
+  Room room = RoomOf(fleet_, placed);
   room.Give(placed[i].use);
   room.Give(placed[j].use);
   const double before = placed[i].cost + placed[j].cost;
@@ -107,9 +95,7 @@ bool Insertion::Pair(std::vector<Placed>& placed, int a, int b, const FleetPrice
 
 void Insertion::Improve(const FleetPrices& prices, int rounds) {
   if (!incumbent_.HasPlan()) return;
-  std::vector<Placed> placed;
-  for (int k = 0; k < fleet_.size(); ++k)
-    placed.push_back(solver_.At(k, incumbent_.plan()[static_cast<size_t>(k)], {}));
+  std::vector<Placed> placed = solver_.At(incumbent_.plan());
   for (int round = 0; round < rounds && !incumbent_.Stopped(); ++round) {
     bool better = Again(placed);
     for (int a = 0; a < fleet_.size(); ++a) {

@@ -34,8 +34,7 @@ class Insertion {
   bool Again(std::vector<Placed>& placed);  // each model without prices
   bool Pair(std::vector<Placed>& placed, int a, int b, const FleetPrices& prices);
   Placed Solve(int model, const Room& room, const FleetPrices& prices, const Assignment& start);
-  JointAssignment PlanOf(const std::vector<Placed>& placed) const;
-  Room RoomOf(const std::vector<Placed>& placed) const;
+  void Settle(std::vector<Placed> placed);  // takes it, and what becomes of it
 
   const Fleet& fleet_;
   const std::vector<ModelView>& views_;

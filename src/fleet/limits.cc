@@ -37,6 +37,14 @@ void Room::Give(const std::vector<ServerUse>& use) {
   }
 }
 
+bool Room::Holds(const std::vector<ServerUse>& use) const {
+  for (size_t n = 0; n < use.size(); ++n)
+    if (use[n].stages > 0 &&
+        (use[n].memory_bytes > memory[n] || use[n].disk_bytes > disk[n] || use[n].busy_s > busy[n]))
+      return false;
+  return true;
+}
+
 double FleetPrices::Constant(const Fleet& fleet) const {
   double sum = 0;
   for (int n = 0; n < fleet.servers(); ++n) {

@@ -17,6 +17,7 @@ struct Room {
   static Room Of(const Fleet& fleet);
   void Take(const std::vector<ServerUse>& use);
   void Give(const std::vector<ServerUse>& use);
+  bool Holds(const std::vector<ServerUse>& use) const;
 };
 
 // Prices on what servers have, in weighted seconds a byte (or a second), at least 0. A vector may be empty:

@@ -64,4 +64,22 @@ Placed ModelSolver::Solve(int model, const ModelView& view, const Room* room, co
   return placed;
 }
 
+std::vector<Placed> ModelSolver::At(const JointAssignment& plan) const {
+  std::vector<Placed> placed;
+  for (size_t k = 0; k < plan.size(); ++k) placed.push_back(At(static_cast<int>(k), plan[k], {}));
+  return placed;
+}
+
+JointAssignment PlanOf(const std::vector<Placed>& placed) {
+  JointAssignment plan;
+  for (const Placed& p : placed) plan.push_back(p.assignment);
+  return plan;
+}
+
+Room RoomOf(const Fleet& fleet, const std::vector<Placed>& placed) {
+  Room room = Room::Of(fleet);
+  for (const Placed& p : placed) room.Take(p.use);
+  return room;
+}
+
 }  // namespace dilemma

@@ -28,6 +28,9 @@ struct Placed {
   bool found() const { return !assignment.empty(); }
 };
 
+JointAssignment PlanOf(const std::vector<Placed>& placed);
+Room RoomOf(const Fleet& fleet, const std::vector<Placed>& placed);  // what they leave
+
 // A better plan than the start in little work, a good plan, or a proof within the gap.
 enum class Effort { kLittle, kPlan, kProof };
 
@@ -40,6 +43,7 @@ class ModelSolver {
                Effort effort, const Assignment& start) const;
   // `assignment` as a Placed of the model at these prices, without a bound.
   Placed At(int model, const Assignment& assignment, const FleetPrices& prices) const;
+  std::vector<Placed> At(const JointAssignment& plan) const;  // without prices
 
  private:
   double SecondsLeft() const { return options_.time_limit_s - watch_.Seconds(); }

@@ -17,12 +17,6 @@ std::vector<double> PricesOf(const FleetPrices& prices, const Room& room) {
   return prices.memory.empty() ? std::vector<double>(room.memory.size(), 0.0) : prices.memory;
 }
 
-JointAssignment PlanOf(const std::vector<Placed>& placed) {
-  JointAssignment plan;
-  for (const Placed& p : placed) plan.push_back(p.assignment);
-  return plan;
-}
-
 }  // namespace
 
 // Models that cost most go in first.
@@ -42,14 +36,7 @@ WideInsertion::WideInsertion(const Fleet& fleet, const SolveOptions& options, st
 
 bool WideInsertion::Fits(int model, const Room& room, const Assignment& assignment) const {
   const Evaluation evaluation = EvaluateModel(fleet_, model, assignment);
-  if (!evaluation.ok()) return false;
-  for (size_t n = 0; n < evaluation.servers.size(); ++n) {
-    const ServerUse& use = evaluation.servers[n];
-    if (use.stages > 0 &&
-        (use.memory_bytes > room.memory[n] || use.disk_bytes > room.disk[n] || use.busy_s > room.busy[n]))
-      return false;
-  }
-  return true;
+  return evaluation.ok() && room.Holds(evaluation.servers);
 }
 
 Placed WideInsertion::Quick(int model, const Room& room, const FleetPrices& prices) {
@@ -130,8 +117,7 @@ void WideInsertion::Fill() {
 
 double WideInsertion::Sweep(std::vector<Placed>& placed) {
   double gain = 0;
-  Room room = Room::Of(fleet_);
-  for (const Placed& p : placed) room.Take(p.use);
+  Room room = RoomOf(fleet_, placed);
   for (const int k : order_) {
     if (incumbent_.Stopped()) break;
     Placed& p = placed[static_cast<size_t>(k)];
@@ -148,9 +134,7 @@ double WideInsertion::Sweep(std::vector<Placed>& placed) {
 
 void WideInsertion::Improve() {
   if (!incumbent_.HasPlan()) return;
-  std::vector<Placed> placed;
-  for (int k = 0; k < fleet_.size(); ++k)
-    placed.push_back(solver_.At(k, incumbent_.plan()[static_cast<size_t>(k)], {}));
+  std::vector<Placed> placed = solver_.At(incumbent_.plan());
   while (!incumbent_.Stopped() && !incumbent_.Proven()) {
     const double gain = Sweep(placed);
     incumbent_.Take(PlanOf(placed));

@@ -38,10 +38,8 @@ TEST(AnyBranch, KnowsTheWayBackToItsFirstServer) {
     const BlockInstance in(problem);
     if (in.servers != problem.servers) continue;
     for (int f = 0; f < in.servers; ++f) {
-      PathEnds loose{std::vector<double>(in.first.size(), kNever), in.last};
-      loose.first[static_cast<size_t>(f)] = in.first[static_cast<size_t>(f)];
-      PathEnds ends = loose;
-      for (int n = 0; n < in.servers; ++n) ends.last[static_cast<size_t>(n)] += in.Ring(n, f);
+      const PathEnds ends = PathEnds::From(in, f);
+      const PathEnds loose{ends.first, in.last};
       const SolveResult truth = BestFrom(f, problem);
       Incumbent none, best;
       const auto found = [](const auto&, const auto&) {};

@@ -113,11 +113,7 @@ class Any {
       if (in_.MaxLength(f, 0) > 0) firsts.push_back(f);
     if (firsts.size() > kMostBranches) return;
     for (const int f : firsts) {
-      const auto i = static_cast<size_t>(f);
-      PathEnds ends{std::vector<double>(in_.first.size(), kNever), in_.last};
-      ends.first[i] = in_.first[i];
-      for (int n = 0; n < in_.servers; ++n) ends.last[static_cast<size_t>(n)] += in_.Ring(n, f);
-      AddBranch(std::move(ends));
+      AddBranch(PathEnds::From(in_, f));
       branches_.back().BeginAt(branches_.front());
     }
     branches_.pop_front();

@@ -86,17 +86,11 @@ void BlockSearch::AddBranch(PathEnds ends, int first, double gap) {
 void BlockSearch::Prepare(double gap) {
   branches_.clear();
   table_.Compute(lagrangian_.prices().mu);
-  PathEnds all{in_.first, in_.last};
   if (!in_.has_ring) {
-    AddBranch(all, -1, gap);
+    AddBranch({in_.first, in_.last}, -1, gap);
   } else {
     for (int f = 0; f < in_.servers && !stop_(); ++f) {
-      PathEnds ends = all;
-      for (int n = 0; n < in_.servers; ++n) {
-        if (n != f) ends.first[static_cast<size_t>(n)] = kNever;
-        ends.last[static_cast<size_t>(n)] += in_.Ring(n, f);
-      }
-      AddBranch(std::move(ends), f, gap);
+      AddBranch(PathEnds::From(in_, f), f, gap);
     }
     if (stop_()) {  // not every branch was looked at
       bound_ = std::max(bound_, lagrangian_.bound());

@@ -6,16 +6,8 @@
 #include "planner/min_plus.h"
 
 namespace dilemma {
-std::vector<int> LongestBlocks(const BlockInstance& in) {
-  std::vector<int> longest(static_cast<size_t>(in.servers), 0);
-  for (int n = 0; n < in.servers; ++n)
-    for (int a = 0; a < in.units; ++a)
-      longest[static_cast<size_t>(n)] = std::max(longest[static_cast<size_t>(n)], in.MaxLength(n, a));
-  return longest;
-}
 
-BlockTable::BlockTable(const BlockInstance& instance)
-    : in_(instance), longest_(LongestBlocks(instance)), cells_(instance, longest_) {
+BlockTable::BlockTable(const BlockInstance& instance) : in_(instance), cells_(instance) {
   size_t size = 0;
   for (int n = 0; n < in_.servers; ++n) {
     row_.push_back(size);

@@ -9,9 +9,6 @@
 
 namespace dilemma {
 
-// The longest block of units anywhere, by server.
-std::vector<int> LongestBlocks(const BlockInstance& in);
-
 // Cost(n, a, k): the least priced cost of units a .. a+k-1 on n, a multiple-choice knapsack over cells (a
 // lower bound; the true optimum, but for rounding by less than 1e-6, where the cells are exact and nobody
 // limits busy time).
@@ -28,7 +25,7 @@ class BlockTable {
   int64_t alive() const { return alive_count_; }
 
  private:
-  size_t RowSize(int n) const { return static_cast<size_t>(longest_[static_cast<size_t>(n)]) + 1; }
+  size_t RowSize(int n) const { return static_cast<size_t>(cells_.Longest(n)) + 1; }
   size_t RowStart(int n, int a) const {
     return row_[static_cast<size_t>(n)] + RowSize(n) * static_cast<size_t>(a);
   }
@@ -36,8 +33,7 @@ class BlockTable {
 
   const BlockInstance& in_;
   double mu_ = 0;
-  std::vector<int> longest_;  // [n] longest block anywhere
-  std::vector<size_t> row_;   // [n] where its rows begin
+  std::vector<size_t> row_;  // [n] where its rows begin
   std::vector<double> cost_;
   std::vector<char> alive_;  // as cost_
   std::vector<int> reach_;   // [n][units] longest block that is alive

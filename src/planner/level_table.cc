@@ -20,8 +20,7 @@ LevelTable::LevelTable(const BlockInstance& instance, int levels)
     : in_(instance),
       levels_(levels),
       pairs_(static_cast<size_t>(levels) * static_cast<size_t>(levels)),
-      longest_(LongestBlocks(instance)),
-      cells_(instance, longest_) {
+      cells_(instance) {
   size_t size = 0;
   for (int n = 0; n < in_.servers; ++n) {
     const int64_t memory = in_.memory[static_cast<size_t>(n)];

@@ -41,7 +41,7 @@ class LevelTable {
   size_t Pair(int from, int to) const {
     return static_cast<size_t>(from) * levels_ + static_cast<size_t>(to);
   }
-  size_t RowSize(int n) const { return static_cast<size_t>(longest_[static_cast<size_t>(n)]) + 1; }
+  size_t RowSize(int n) const { return static_cast<size_t>(cells_.Longest(n)) + 1; }
   size_t RowAt(int n, int a, int from, int to) const {
     return row_[static_cast<size_t>(n)] + (Pair(from, to) * in_.units + static_cast<size_t>(a)) * RowSize(n);
   }
@@ -53,7 +53,6 @@ class LevelTable {
   const int levels_;
   const size_t pairs_;
   BlockPrices prices_;
-  std::vector<int> longest_;        // [n]
   std::vector<int64_t> threshold_;  // [n][level]
   std::vector<int64_t> room_;       // [n][pair] bytes
   std::vector<int> length_;         // [n][pair][unit]

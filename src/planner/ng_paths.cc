@@ -6,6 +6,14 @@
 
 namespace dilemma {
 
+PathEnds PathEnds::From(const BlockInstance& in, int server) {
+  const auto s = static_cast<size_t>(server);
+  PathEnds ends{std::vector<double>(in.first.size(), kNever), in.last};
+  ends.first[s] = in.first[s];
+  for (int n = 0; in.has_ring && n < in.servers; ++n) ends.last[static_cast<size_t>(n)] += in.Ring(n, server);
+  return ends;
+}
+
 Neighbourhoods::Neighbourhoods(int servers) : near_(static_cast<size_t>(servers)) { Rebuild(); }
 
 bool Neighbourhoods::Forbid(const std::vector<Block>& path, int most) {

@@ -20,6 +20,8 @@ struct Block {
 // Where paths begin and end: entry cost of the first server, exit cost of the last (kNever: not there).
 struct PathEnds {
   std::vector<double> first, last;
+  // Of the paths that begin on one server: with a ring, the way back to it is known.
+  static PathEnds From(const BlockInstance& in, int server);
 };
 
 // Who is remembered at whom.

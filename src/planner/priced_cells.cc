@@ -11,12 +11,18 @@ constexpr double kFinest = 1 << 29;  // a server's dearest block in whole number
 
 }  // namespace
 
-PricedCells::PricedCells(const BlockInstance& instance, std::vector<int> longest)
-    : in_(instance), longest_(std::move(longest)), grain_(static_cast<size_t>(instance.servers), 0.0) {
+PricedCells::PricedCells(const BlockInstance& instance)
+    : in_(instance),
+      longest_(static_cast<size_t>(instance.servers), 0),
+      grain_(static_cast<size_t>(instance.servers), 0.0) {
   int cells = 0, shift = 0;
-  for (int n = 0; n < in_.servers; ++n)
-    for (int a = 0; a < in_.units; ++a)
+  for (int n = 0; n < in_.servers; ++n) {
+    int& longest = longest_[static_cast<size_t>(n)];
+    for (int a = 0; a < in_.units; ++a) {
+      longest = std::max(longest, in_.MaxLength(n, a));
       if (in_.MaxLength(n, a) > 0) cells = std::max(cells, in_.SlackCells(n, a, a + 1));
+    }
+  }
   size_t priced = 0;
   for (const auto& items : in_.items) {
     row_.push_back(priced);
@@ -34,7 +40,7 @@ void PricedCells::Price(const BlockPrices& prices) {
     double dearest = 1e-290;
     for (int u = 0; u < in_.units; ++u)
       for (const Item& item : in_.Items(u, n)) dearest = std::max(dearest, prices.Of(item, n));
-    grain_[static_cast<size_t>(n)] = dearest * std::max(1, longest_[static_cast<size_t>(n)]) / kFinest;
+    grain_[static_cast<size_t>(n)] = dearest * std::max(1, Longest(n)) / kFinest;
   }
   size_t at = 0;
   for (size_t un = 0; un < in_.items.size(); ++un) {

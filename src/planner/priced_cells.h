@@ -23,8 +23,9 @@ struct BlockPrices {
 
 class PricedCells {
  public:
-  // `longest`: of any block, by server.
-  PricedCells(const BlockInstance& instance, std::vector<int> longest);
+  explicit PricedCells(const BlockInstance& instance);
+  // The longest block of units anywhere on n.
+  int Longest(int n) const { return longest_[static_cast<size_t>(n)]; }
   // Priced costs become whole multiples of a server's grain, rounded down: sums are lower bounds.
   void Price(const BlockPrices& prices);
   double Grain(int n) const { return grain_[static_cast<size_t>(n)]; }  // seconds
@@ -38,7 +39,7 @@ class PricedCells {
 
  private:
   const BlockInstance& in_;
-  const std::vector<int> longest_;   // [n]
+  std::vector<int> longest_;         // [n]
   std::vector<double> grain_;        // [n]
   std::vector<ShiftedCost> priced_;  // of every item, [u][n] as in the instance
   std::vector<size_t> row_;          // [u * servers + n] where its items begin

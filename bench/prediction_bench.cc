@@ -190,6 +190,8 @@ absl::StatusOr<bool> Run(int clusters, uint64_t seed, const std::string& demo) {
     }
     RETURN_IF_ERROR(sample.status());
     errors.push_back(sample->Error());
+    cli::Say(fmt::format("{} ({} of {}): {:.2f} ms a token predicted, {:.2f} measured", cluster.name,
+                         errors.size(), drawn.size(), sample->predicted_s * 1e3, sample->measured_s * 1e3));
     table.Add({sample->cluster, fmt::format("{}", sample->servers_used),
                fmt::format("{:.2f}", sample->predicted_s * 1e3),
                fmt::format("{:.2f}", sample->measured_s * 1e3),

@@ -1,6 +1,7 @@
 #include "cli/chaos_check.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <tuple>
@@ -62,15 +63,43 @@ std::vector<Span> SpansOf(const GenerateResult& result) {
   return spans;
 }
 
+// What would give the part, and all that follows, by itself.
+GenerateRequest RequestFor(const ChaosRequest& asked, const Span& span) {
+  const std::vector<int32_t>& tokens = asked.result.tokens;
+  GenerateRequest request = asked.request;
+  request.prompt.insert(request.prompt.end(), tokens.begin(),
+                        tokens.begin() + static_cast<std::ptrdiff_t>(span.begin));
+  request.max_tokens -= static_cast<int64_t>(span.begin);
+  request.sampling.drawn = static_cast<int64_t>(span.begin);
+  return request;
+}
+
+// Asks for every part, plan by plan, so that each is opened once.
+absl::Status AskAll(const std::vector<ChaosRequest>& requests, Undisturbed& undisturbed,
+                    const std::function<void(size_t done, size_t parts)>& progress) {
+  std::map<std::string, std::vector<GenerateRequest>> by_plan;
+  size_t parts = 0, done = 0;
+  for (const ChaosRequest& asked : requests) {
+    for (const Span& span : SpansOf(asked.result)) {
+      by_plan[span.plan].push_back(RequestFor(asked, span));
+      ++parts;
+    }
+  }
+  for (const auto& [plan, list] : by_plan) {
+    for (const GenerateRequest& request : list) {
+      if (Interrupted()) return InterruptedStatus();
+      progress(done++, parts);
+      RETURN_IF_ERROR(undisturbed.Ask(plan, request).status());
+    }
+  }
+  return absl::OkStatus();
+}
+
 // Empty where the part is what the plan says after what came before.
 absl::StatusOr<std::string> Compare(const ChaosRequest& asked, const Span& span, Undisturbed& undisturbed) {
   const std::vector<int32_t>& tokens = asked.result.tokens;
   const auto begin = tokens.begin() + static_cast<std::ptrdiff_t>(span.begin);
-  GenerateRequest request = asked.request;
-  request.prompt.insert(request.prompt.end(), tokens.begin(), begin);
-  request.max_tokens -= static_cast<int64_t>(span.begin);
-  request.sampling.drawn = static_cast<int64_t>(span.begin);
-  ASSIGN_OR_RETURN(const GenerateResult right, undisturbed.Ask(span.plan, request));
+  ASSIGN_OR_RETURN(const GenerateResult right, undisturbed.Ask(span.plan, RequestFor(asked, span)));
   const bool last = span.end == tokens.size();
   const size_t count = span.end - span.begin;
   const bool long_enough = last ? right.tokens.size() == count : right.tokens.size() >= count;
@@ -104,28 +133,21 @@ absl::StatusOr<std::string> WhatIsWrong(const ChaosRequest& asked, Undisturbed& 
 absl::StatusOr<ChaosVerdict> CheckAnswers(const std::vector<ChaosRequest>& requests,
                                           const std::string& original_plan, const FindPlan& find_plan,
                                           const Cluster& cluster, const std::filesystem::path& shards,
-                                          const CoordinatorOptions& options) {
+                                          const CoordinatorOptions& options,
+                                          const std::function<void(size_t done, size_t parts)>& progress) {
   Undisturbed undisturbed(find_plan, cluster, shards, options);
+  RETURN_IF_ERROR(AskAll(requests, undisturbed, progress));
   ChaosVerdict verdict;
-  // By plan, so that each is opened seldom.
-  std::vector<const ChaosRequest*> order;
-  for (const ChaosRequest& asked : requests) order.push_back(&asked);
-  const auto plan_of = [](const ChaosRequest* asked) {
-    return asked->result.parts.empty() ? std::string() : asked->result.parts.back().plan;
-  };
-  std::stable_sort(order.begin(), order.end(),
-                   [&](const ChaosRequest* a, const ChaosRequest* b) { return plan_of(a) < plan_of(b); });
-  for (const ChaosRequest* asked : order) {
-    if (Interrupted()) return InterruptedStatus();
+  for (const ChaosRequest& asked : requests) {
     ++verdict.requests;
-    if (asked->result.parts.size() > 1) ++verdict.recovered;
-    ASSIGN_OR_RETURN(const std::string wrong, WhatIsWrong(*asked, undisturbed));
-    const std::vector<Span> spans = SpansOf(asked->result);
+    if (asked.result.parts.size() > 1) ++verdict.recovered;
+    ASSIGN_OR_RETURN(const std::string wrong, WhatIsWrong(asked, undisturbed));
+    const std::vector<Span> spans = SpansOf(asked.result);
     const bool original = spans.size() == 1 && spans[0].plan == original_plan;
     if (!wrong.empty()) {
-      verdict.wrong.push_back(fmt::format("request {}: {}", asked - requests.data(), wrong));
-    } else if (original == asked->result.replanned) {
-      verdict.wrong.push_back(fmt::format("request {}: {} marked as re-planned", asked - requests.data(),
+      verdict.wrong.push_back(fmt::format("request {}: {}", &asked - requests.data(), wrong));
+    } else if (original == asked.result.replanned) {
+      verdict.wrong.push_back(fmt::format("request {}: {} marked as re-planned", &asked - requests.data(),
                                           original ? "wrongly" : "not"));
     } else {
       ++(original ? verdict.same : verdict.replanned);

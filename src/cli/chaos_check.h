@@ -26,11 +26,13 @@ struct ChaosVerdict {
 
 using FindPlan = std::function<std::optional<Plan>(const std::string& id)>;
 
-// Runs every part again, undisturbed, on the cluster (which must be whole again and free).
+// Runs every part again, undisturbed, on the cluster (which must be whole again and free), plan by plan.
+// `progress` is told before each.
 absl::StatusOr<ChaosVerdict> CheckAnswers(const std::vector<ChaosRequest>& requests,
                                           const std::string& original_plan, const FindPlan& find_plan,
                                           const Cluster& cluster, const std::filesystem::path& shards,
-                                          const CoordinatorOptions& options);
+                                          const CoordinatorOptions& options,
+                                          const std::function<void(size_t done, size_t parts)>& progress);
 
 // How long after the trouble the next token came that came after a pause of at least `least_s`; 0 where there
 // was no such pause in the time the trouble lasted.

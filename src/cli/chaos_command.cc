@@ -1,4 +1,5 @@
 // Load on an emulated cluster while its servers are killed, stopped and cut off; and whether anybody noticed.
+#include <algorithm>
 #include <fstream>
 #include <map>
 
@@ -188,17 +189,24 @@ std::vector<std::string> Growing(const Memory& memory) {
 std::string Report(const Run& run, const std::vector<ChaosRequest>& requests, const ChaosVerdict& verdict,
                    const RecoveryState& state) {
   Table events({"trouble", "where", ">next token after"});
+  std::vector<double> waits;
   for (const Trouble& trouble : run.troubles) {
+    waits.push_back(SecondsToNextToken(requests, trouble));
     events.Add({std::string(Name(trouble.kind)),
                 trouble.kind == TroubleKind::kCut ? trouble.server + " - " + trouble.other : trouble.server,
-                fmt::format("{:.2f} s", SecondsToNextToken(requests, trouble))});
+                fmt::format("{:.2f} s", waits.back())});
   }
   Table memory({"process", ">early", ">late"});
   for (const auto& [who, bytes] : run.memory) {
     const auto [early, late] = EarlyAndLate(bytes);
     memory.Add({who, FormatBytes(early), FormatBytes(late)});
   }
-  std::string text = "\n" + events.ToString() + "\n" + memory.ToString() + "\n";
+  std::string text = "\n" + events.ToString();
+  if (!waits.empty()) {
+    text += fmt::format("next token: median {:.2f} s, at most {:.2f} s\n", Median(waits),
+                        *std::max_element(waits.begin(), waits.end()));
+  }
+  text += "\n" + memory.ToString() + "\n";
   text += fmt::format(
       "{} requests: {} as undisturbed, {} marked as re-planned and as their plans say, {} wrong or lost\n",
       verdict.requests, verdict.same, verdict.replanned, verdict.wrong.size());
@@ -264,11 +272,15 @@ absl::Status RunChaos(const Program& program, const Options& options) {
   const RecoveryState state = coordinator->state();
   coordinator->Close();
   RETURN_IF_ERROR(WaitUntilWhole(*run.emulated));
-  Say("checking every answer against undisturbed runs of its plans");
+  ProgressLine line("checking every answer against undisturbed runs of its plans");
   const auto find_plan = [&](const std::string& id) { return coordinator->FindPlan(id); };
   ASSIGN_OR_RETURN(const ChaosVerdict verdict,
                    CheckAnswers(requests, PlanId(run.plan), find_plan, run.emulated->cluster(),
-                                run.dir / "shards", recovery.ring));
+                                run.dir / "shards", recovery.ring, [&](size_t done, size_t parts) {
+                                  line.Update(static_cast<double>(done) / static_cast<double>(parts),
+                                              fmt::format("part {} of {}", done + 1, parts));
+                                }));
+  line.Finish();
   if (program.json) {
     PrintJson(ToJson(run, requests, verdict, state));
   } else {

@@ -2,9 +2,12 @@
 // fixtures are in tests/fixtures/opt; opt_make.py beside them made them.
 #include "tests/opt_reference.h"
 
+#include <cmath>
+
 #include "base/file.h"
 #include "base/json.h"
 #include "base/status.h"
+#include "engine/layer_probe.h"
 #include "engine/tokenizer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -106,6 +109,35 @@ TEST_P(OptReferenceTest, PositionsEndWhereTheModelHasNoMore) {
   const auto stage = Stage::Load(whole_, {.context = 65, .sequences = 1, .max_batch = 8, .threads = 1});
   ASSERT_FALSE(stage.ok());
   EXPECT_THAT(std::string(Message(stage.status())), ::testing::HasSubstr("64 positions"));
+}
+
+// One run over a text gives every group's input, as stopping at each does.
+TEST_P(OptReferenceTest, ProbesInputsAtOnceEqualThoseOneByOne) {
+  const auto model = *ReadModel(whole_);
+  const TypeMix wide = *TypeMix::Parse("f32");
+  const auto rows = static_cast<size_t>(model.n_embd) * 7;
+  std::vector<float> hidden(rows);
+  for (size_t i = 0; i < rows; ++i) hidden[i] = std::sin(static_cast<float>(i));
+  for (const int unit : {1, units_ - 1}) {
+    const fs::path path = dir_->path() / "unit.gguf";
+    ASSERT_TRUE(WriteShard(model, unit, unit, {&wide, 1}, path).ok());
+    const auto probe = *LayerProbe::Load(path, 16, 1);
+    std::vector<std::vector<float>> inputs;
+    std::vector<float> output;
+    const auto take = [&](int group, std::span<const float> input) {
+      EXPECT_EQ(group, static_cast<int>(inputs.size()));
+      inputs.emplace_back(input.begin(), input.end());
+    };
+    ASSERT_TRUE(probe->Inputs(hidden, take, &output).ok());
+    ASSERT_EQ(inputs.size(), probe->groups().size());
+    const auto right = *probe->Output(hidden);
+    EXPECT_EQ(output, std::vector<float>(right.begin(), right.end()));
+    for (size_t g = 0; g < inputs.size(); ++g) {
+      const auto one = *probe->InputOf(hidden, static_cast<int>(g));
+      EXPECT_EQ(inputs[g], std::vector<float>(one.begin(), one.end()))
+          << "group " << g << " of unit " << unit;
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Variants, OptReferenceTest, ::testing::Values("post", "pre"),

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/interrupt.h"
 #include "base/table.h"
 #include "base/units.h"
@@ -12,7 +14,9 @@
 namespace dilemma::cli {
 namespace {
 
-constexpr int64_t kHeldOut = 12;  // windows for whole models
+// For whole models: the first tokens of many windows, as texts differ more than the parts of one do.
+constexpr int64_t kHeldOut = 24;
+constexpr size_t kHeldOutTokens = 256;
 
 struct Options {
   std::string model, output = "quality.json", loss = "measured";
@@ -26,6 +30,7 @@ absl::StatusOr<Sensitivity> Measure(const ModelInfo& model, const Options& optio
   ASSIGN_OR_RETURN(const auto windows, ReadCalibration(options.model, options.calibration));
   SensitivityOptions measured = options.measured;
   ASSIGN_OR_RETURN(measured.held_out, ReadHeldOut(options.model, options.calibration, kHeldOut));
+  for (auto& window : measured.held_out) window.resize(std::min(window.size(), kHeldOutTokens));
   if (measured.held_out.empty()) {
     Say("warning: no text is left to measure whole models on, and sums of losses may be far below a plan's "
         "KL; give more text, or fewer --windows, and a --seed");

@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "distill/calibration.h"
 #include "distill/gptq.h"
+#include "distill/layer_losses.h"
 #include "distill/linear_distiller.h"
 #include "distill/mixes.h"
 #include "distill/tail.h"
@@ -23,31 +24,6 @@ namespace dilemma {
 namespace {
 
 namespace fs = std::filesystem;
-
-// An error, and the KL that was measured with it.
-struct Point {
-  double error = 0, kl = 0;
-};
-
-// KL at any error: a power law between the points measured (by ascending error), and beyond them one whose
-// exponent is kept within what is plausible. KL is of second order in a change of the weights, as the error
-// is, so the exponent is near 1 for as long as errors are small.
-double Interpolate(double error, std::vector<Point> points) {
-  std::erase_if(points, [](const Point& point) { return point.error <= 0 || point.kl <= 0; });
-  if (error <= 0 || points.empty()) return 0;
-  if (points.size() == 1) return points[0].kl * error / points[0].error;
-  size_t above = 1;
-  while (above + 1 < points.size() && points[above].error < error) ++above;
-  const Point &low = points[above - 1], &high = points[above];
-  double power = 1;
-  if (std::log(high.error / low.error) > 0.05) {
-    power = std::log(high.kl / low.kl) / std::log(high.error / low.error);
-    if (error < low.error || error > high.error || power < 0.5) power = std::clamp(power, 0.7, 1.5);
-  }
-  // Through the point with the larger KL, which is measured best, or the one that lies beside what is beyond.
-  const Point& from = error <= low.error ? low : high;
-  return from.kl * std::pow(error / from.error, power);
-}
 
 struct Trial {
   TensorType type;
@@ -67,7 +43,7 @@ class Prober {
     threads_ = options.threads > 0 ? options.threads
                                    : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
     rows_ = LongestWindow(windows);
-    probes_ = std::clamp<size_t>(static_cast<size_t>(options.probe_windows), 1, windows.size());
+    probed_ = SpreadRows(windows.size(), static_cast<size_t>(std::max(1, options.probe_windows)));
   }
 
   absl::StatusOr<Sensitivity> Run(const SensitivityProgress& progress) {
@@ -122,14 +98,14 @@ class Prober {
     return absl::OkStatus();
   }
 
-  // The probe windows' first tokens, of the hidden states.
+  // Of the hidden states of a window, those of its first tokens.
   std::span<const float> ProbeRows(const std::vector<float>& hidden) const {
     const size_t most = static_cast<size_t>(options_.probe_tokens) * static_cast<size_t>(model_.n_embd);
     return std::span(hidden).subspan(0, std::min(most, hidden.size()));
   }
   std::vector<std::vector<float>> ProbeHidden() const {
     std::vector<std::vector<float>> hidden;
-    for (size_t w = 0; w < probes_; ++w) {
+    for (const size_t w : probed_) {
       const auto rows = ProbeRows(hidden_[w]);
       hidden.emplace_back(rows.begin(), rows.end());
     }
@@ -155,19 +131,25 @@ class Prober {
     return MoveOn(layer, hidden_);
   }
 
-  absl::StatusOr<Moments> InputMoments(Crew& unit, int group) {
-    std::vector<std::span<const float>> seen(static_cast<size_t>(unit.threads()));
-    Moments moments;
-    const int64_t columns = unit.groups()[static_cast<size_t>(group)].columns;
-    const auto look = [&](int thread, size_t w) -> absl::Status {
-      ASSIGN_OR_RETURN(seen[static_cast<size_t>(thread)], unit.probe(thread).InputOf(hidden_[w], group));
-      return absl::OkStatus();
+  // Of the inputs of all groups, in one run over the text; `next`, where given, becomes the unit's output.
+  absl::StatusOr<std::vector<Moments>> InputMoments(Crew& unit, HiddenStates* next) {
+    const size_t groups = unit.groups().size();
+    std::vector<std::vector<std::vector<float>>> seen(static_cast<size_t>(unit.threads()));
+    for (auto& inputs : seen) inputs.resize(groups);
+    std::vector<Moments> moments(groups);
+    const auto look = [&](int thread, size_t w) {
+      const auto keep = [&](int g, std::span<const float> input) {
+        seen[static_cast<size_t>(thread)][static_cast<size_t>(g)].assign(input.begin(), input.end());
+      };
+      return unit.probe(thread).Inputs(hidden_[w], keep, next == nullptr ? nullptr : &(*next)[w]);
     };
     const auto add = [&](int thread, size_t) {
-      moments.AddInput(seen[static_cast<size_t>(thread)], columns);
+      for (size_t g = 0; g < groups; ++g)
+        moments[g].AddInput(seen[static_cast<size_t>(thread)][g], unit.groups()[g].columns);
     };
+    if (next != nullptr) next->resize(windows_.size());
     RETURN_IF_ERROR(InTurns(windows_.size(), unit.threads(), look, add));
-    moments.Average();
+    for (Moments& each : moments) each.Average();
     return moments;
   }
 
@@ -199,18 +181,21 @@ class Prober {
     return trials;
   }
 
-  // What comes out of the unit for the probe windows with the group's weights as given.
-  absl::Status AddJobs(Crew& unit, const LinearGroup& group, const std::vector<Matrix>& values,
-                       std::vector<TailJob>& jobs) {
+  static absl::Status Set(Crew& unit, const LinearGroup& group, const std::vector<Matrix>& values) {
     for (size_t i = 0; i < group.tensors.size(); ++i) {
       const std::span<const float> view(values[i].data(), static_cast<size_t>(values[i].size()));
       RETURN_IF_ERROR(unit.SetTensor(group.tensors[i], view));
     }
+    return absl::OkStatus();
+  }
+
+  // What comes out of the unit for the probe windows with its weights as they are.
+  absl::Status AddJobs(Crew& unit, std::vector<TailJob>& jobs) {
     const size_t first = jobs.size();
-    jobs.resize(first + probes_);
-    return ForEachWindow(probes_, unit.threads(), [&](int thread, size_t w) -> absl::Status {
-      ASSIGN_OR_RETURN(const auto output, unit.probe(thread).Output(ProbeRows(hidden_[w])));
-      jobs[first + w] = {w, {output.begin(), output.end()}, 0};
+    jobs.resize(first + probed_.size());
+    return ForEachWindow(probed_.size(), unit.threads(), [&](int thread, size_t p) -> absl::Status {
+      ASSIGN_OR_RETURN(const auto output, unit.probe(thread).Output(ProbeRows(hidden_[probed_[p]])));
+      jobs[first + p] = {p, {output.begin(), output.end()}, 0};
       return absl::OkStatus();
     });
   }
@@ -223,42 +208,29 @@ class Prober {
     return absl::OkStatus();
   }
 
-  // Errors of a group at each type, and those of the types that are measured end to end.
-  struct Measured {
-    GroupLoss loss;              // errors at first
-    std::vector<double> probed;  // ascending errors, of as many sets of jobs
+  // A group of matrices, its errors, and its weights at the type that is run together with other groups'.
+  struct Tried {
+    GroupErrors errors;
+    std::vector<Matrix> coarse;
   };
 
-  // The types near 5.5 and 4.5 bits, and the smallest where it is smaller still.
-  static std::vector<const Trial*> Probed(const std::vector<Trial>& trials) {
-    std::vector<const Trial*> probed;
-    for (const double bits : {5.5, 4.5, 0.0}) {
-      const Trial* nearest =
-          &*std::min_element(trials.begin(), trials.end(), [&](const Trial& a, const Trial& b) {
-            return std::abs(BitsPerWeight(a.type) - bits) < std::abs(BitsPerWeight(b.type) - bits);
-          });
-      if (bits == 0 && BitsPerWeight(nearest->type) > 4) continue;
-      if (std::find(probed.begin(), probed.end(), nearest) == probed.end()) probed.push_back(nearest);
-    }
-    std::stable_sort(probed.begin(), probed.end(),
-                     [](const Trial* a, const Trial* b) { return a->error < b->error; });
-    return probed;
-  }
-
-  absl::StatusOr<Measured> TryGroup(Crew& layer, const Unit& unit, int g, std::vector<TailJob>& jobs) {
-    const LinearGroup& group = layer.groups()[static_cast<size_t>(g)];
-    ASSIGN_OR_RETURN(const Moments moments, InputMoments(layer, g));
-    ASSIGN_OR_RETURN(const std::vector<Trial> trials, Try(unit, group, moments));
+  absl::StatusOr<Tried> TryGroup(Crew& layer, const Unit& unit, const LinearGroup& group,
+                                 const Moments& moments, std::vector<TailJob>& jobs) {
+    ASSIGN_OR_RETURN(std::vector<Trial> trials, Try(unit, group, moments));
     if (trials.empty()) return InvalidArgument("no type fits {} of {}", group.tensors.front(), unit.Label());
-    Measured measured;
-    for (const Trial* trial : Probed(trials)) {
-      measured.probed.push_back(trial->error);
-      RETURN_IF_ERROR(AddJobs(layer, group, trial->values, jobs));
+    Tried tried;
+    for (const Trial& trial : trials) {
+      tried.errors.menu.push_back(trial.type);
+      tried.errors.errors.push_back(trial.error);
+    }
+    tried.errors.rungs = Rungs::Of(tried.errors.menu);
+    for (const size_t rung : {tried.errors.rungs.fine, tried.errors.rungs.middle}) {
+      RETURN_IF_ERROR(Set(layer, group, trials[rung].values));
+      RETURN_IF_ERROR(AddJobs(layer, jobs));
     }
     RETURN_IF_ERROR(Restore(layer, unit, group));
-    for (const std::string& name : group.tensors) measured.loss.roles.push_back(TensorRole(name));
-    for (const Trial& trial : trials) measured.loss.losses.emplace_back(trial.type, trial.error);
-    return measured;
+    tried.coarse = std::move(trials[tried.errors.rungs.coarse].values);
+    return tried;
   }
 
   absl::StatusOr<std::vector<GroupLoss>> ProbeUnit(int u) {
@@ -266,21 +238,30 @@ class Prober {
     if (unit.kind == UnitKind::kHead) return ProbeHead(u);
     ASSIGN_OR_RETURN(Crew layer, LoadTeacherUnit(model_, u, rows_, threads_, dir_.path() / "unit.gguf"));
     std::vector<TailJob> jobs;
-    std::vector<Measured> measured;
-    for (int g = 0; g < static_cast<int>(layer.groups().size()); ++g) {
-      ASSIGN_OR_RETURN(Measured group, TryGroup(layer, unit, g, jobs));
-      measured.push_back(std::move(group));
-      RETURN_IF_ERROR(Report(0.1 * (g + 1)));
+    std::vector<Tried> tried;
+    HiddenStates next;
+    ASSIGN_OR_RETURN(const std::vector<Moments> moments, InputMoments(layer, &next));
+    for (size_t g = 0; g < moments.size(); ++g) {
+      ASSIGN_OR_RETURN(Tried group, TryGroup(layer, unit, layer.groups()[g], moments[g], jobs));
+      tried.push_back(std::move(group));
+      RETURN_IF_ERROR(Report(0.1 * static_cast<double>(g + 1)));
     }
-    RETURN_IF_ERROR(MoveOn(layer, hidden_));
+    for (size_t g = 0; g < tried.size(); ++g) RETURN_IF_ERROR(Set(layer, layer.groups()[g], tried[g].coarse));
+    RETURN_IF_ERROR(AddJobs(layer, jobs));
+    hidden_ = std::move(next);
     RETURN_IF_ERROR(RunTail(u + 1, jobs));
-    std::vector<GroupLoss> groups;
-    size_t set = 0;
-    for (Measured& group : measured) {
-      std::vector<Point> points;
-      for (const double error : group.probed) points.push_back({error, MeanOf(jobs, set++)});
-      for (auto& [type, loss] : group.loss.losses) loss = Interpolate(loss, points);
-      groups.push_back(std::move(group.loss));
+    std::vector<GroupErrors> errors;
+    for (size_t g = 0; g < tried.size(); ++g) {
+      errors.push_back(std::move(tried[g].errors));
+      errors.back().fine_kl = MeanOf(jobs, 2 * g);
+      errors.back().middle_kl = MeanOf(jobs, 2 * g + 1);
+    }
+    const auto losses = LayerLosses(errors, MeanOf(jobs, 2 * tried.size()));
+    std::vector<GroupLoss> groups(tried.size());
+    for (size_t g = 0; g < groups.size(); ++g) {
+      for (const std::string& name : layer.groups()[g].tensors) groups[g].roles.push_back(TensorRole(name));
+      for (size_t t = 0; t < losses[g].size(); ++t)
+        groups[g].losses.emplace_back(errors[g].menu[t], losses[g][t]);
     }
     return groups;
   }
@@ -296,20 +277,20 @@ class Prober {
   // Mean KL of the i-th set of jobs.
   double MeanOf(const std::vector<TailJob>& jobs, size_t i) const {
     double sum = 0;
-    for (size_t w = 0; w < probes_; ++w) sum += jobs[i * probes_ + w].kl;
-    return sum / static_cast<double>(probes_);
+    for (size_t p = 0; p < probed_.size(); ++p) sum += jobs[i * probed_.size() + p].kl;
+    return sum / static_cast<double>(probed_.size());
   }
 
   // The head's matrix is applied once at the end: its KL at every type, from the logits themselves.
   absl::StatusOr<std::vector<GroupLoss>> ProbeHead(int u) {
     const Unit& unit = model_.units[static_cast<size_t>(u)];
     ASSIGN_OR_RETURN(Crew head, LoadTeacherUnit(model_, u, rows_, 1, dir_.path() / "unit.gguf"));
+    ASSIGN_OR_RETURN(const std::vector<Moments> moments, InputMoments(head, nullptr));
     std::vector<GroupLoss> groups;
-    for (int g = 0; g < static_cast<int>(head.groups().size()); ++g) {
-      const LinearGroup& group = head.groups()[static_cast<size_t>(g)];
-      ASSIGN_OR_RETURN(const Moments moments, InputMoments(head, g));
-      ASSIGN_OR_RETURN(const std::vector<Trial> trials, Try(unit, group, moments));
-      std::vector<std::vector<float>> reference(probes_);
+    for (size_t g = 0; g < moments.size(); ++g) {
+      const LinearGroup& group = head.groups()[g];
+      ASSIGN_OR_RETURN(const std::vector<Trial> trials, Try(unit, group, moments[g]));
+      std::vector<std::vector<float>> reference(probed_.size());
       GroupLoss loss;
       for (size_t i = 0; i <= trials.size(); ++i) {  // the last is the teacher's turn, first
         double sum = 0;
@@ -320,24 +301,25 @@ class Prober {
                 head.SetTensor(group.tensors[m], {values.data(), static_cast<size_t>(values.size())}));
           }
         }
-        for (size_t w = 0; w < probes_; ++w) {
+        for (size_t p = 0; p < probed_.size(); ++p) {
+          const std::vector<float>& hidden = hidden_[probed_[p]];
           const auto width = static_cast<size_t>(model_.n_vocab), embd = static_cast<size_t>(model_.n_embd);
           std::vector<float> some;
           for (const size_t k :
-               SpreadRows(ProbeRows(hidden_[w]).size() / embd, static_cast<size_t>(options_.probe_rows))) {
-            const auto row = std::span(hidden_[w]).subspan(k * embd, embd);
+               SpreadRows(ProbeRows(hidden).size() / embd, static_cast<size_t>(options_.probe_rows))) {
+            const auto row = std::span(hidden).subspan(k * embd, embd);
             some.insert(some.end(), row.begin(), row.end());
           }
           ASSIGN_OR_RETURN(const auto logits, head.probe(0).Output(some));
           std::vector<float> found(logits.begin(), logits.end());
           LogSoftmax(found, width);
           if (i == 0) {
-            reference[w] = std::move(found);
+            reference[p] = std::move(found);
           } else {
-            sum += MeanKl(reference[w], found, width);
+            sum += MeanKl(reference[p], found, width);
           }
         }
-        if (i > 0) loss.losses.emplace_back(trials[i - 1].type, sum / static_cast<double>(probes_));
+        if (i > 0) loss.losses.emplace_back(trials[i - 1].type, sum / static_cast<double>(probed_.size()));
       }
       for (const std::string& name : group.tensors) loss.roles.push_back(TensorRole(name));
       groups.push_back(std::move(loss));
@@ -351,6 +333,8 @@ class Prober {
     ASSIGN_OR_RETURN(Tail tail,
                      Tail::Load(model_, 1, rows_, options_.probe_rows, threads_, dir_.path() / "tail.gguf"));
     RETURN_IF_ERROR(tail.Refer(ProbeHidden()));
+    std::vector<std::vector<int32_t>> probed;
+    for (const size_t w : probed_) probed.push_back(windows_[w]);
     std::vector<GroupLoss> groups;
     for (const TensorInfo& tensor : unit.tensors) {
       if (!tensor.quantizable) continue;
@@ -363,10 +347,10 @@ class Prober {
         RETURN_IF_ERROR(
             WriteShard(model_, 0, 0, {&mix, 1}, path, nullptr, QuantizeByImportance(model_, importance_))
                 .status());
-        ASSIGN_OR_RETURN(const HiddenStates hidden, Embed(path, windows_.subspan(0, probes_), threads_));
-        for (size_t w = 0; w < probes_; ++w) {
-          const auto rows = ProbeRows(hidden[w]);
-          jobs.push_back({w, {rows.begin(), rows.end()}, 0});
+        ASSIGN_OR_RETURN(const HiddenStates hidden, Embed(path, probed, threads_));
+        for (size_t p = 0; p < probed.size(); ++p) {
+          const auto rows = ProbeRows(hidden[p]);
+          jobs.push_back({p, {rows.begin(), rows.end()}, 0});
         }
       }
       RETURN_IF_ERROR(tail.Run(jobs, [&](double share) { return Report(share); }));
@@ -417,7 +401,7 @@ class Prober {
   }
 
   std::string Job() const {
-    std::string text = fmt::format("2 {} {} {} {} {}", model_.name, model_.file_bytes, probes_,
+    std::string text = fmt::format("5 {} {} {} {} {}", model_.name, model_.file_bytes, probed_.size(),
                                    options_.probe_tokens, options_.probe_rows);
     for (const auto& window : windows_) {
       text.append(reinterpret_cast<const char*>(window.data()), window.size() * sizeof(int32_t));
@@ -432,8 +416,8 @@ class Prober {
   std::vector<TensorType> grid_;
   int threads_ = 1;
   int64_t rows_ = 0;
-  size_t probes_ = 1;
-  HiddenStates hidden_;  // the teacher's, at the unit that is probed
+  std::vector<size_t> probed_;  // windows that are run to the end
+  HiddenStates hidden_;         // the teacher's, at the unit that is probed
   Importance importance_;
   SensitivityProgress progress_;
   int unit_ = 0;

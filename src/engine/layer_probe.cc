@@ -26,9 +26,10 @@ class Watch {
       inputs;  // of the groups: names of nodes; empty: the text itself (post-norm layers)
   bool learning = false;
 
-  std::string stop_at;   // a node's name: copy it and go no further
-  bool run_on = false;   // do go further
-  std::string residual;  // a node's name: copy it on the way
+  std::string stop_at;                          // a node's name: copy it and go no further
+  bool run_on = false;                          // do go further
+  std::string residual;                         // a node's name: copy it on the way
+  const LayerProbe::TakeInput* take = nullptr;  // of all inputs, instead of stopping at one
   std::vector<float> stopped, passed;
   bool failed = false;
 
@@ -39,12 +40,23 @@ class Watch {
  private:
   bool On(ggml_tensor* node, bool ask) {
     if (learning && ask) Learn(node);
+    if (take != nullptr) return Take(node, ask);
     const bool stop = !stop_at.empty() && stop_at == node->name;
     const bool pass = !residual.empty() && residual == node->name;
     if (ask) return stop || pass;
     if (pass) Copy(node, passed);
     if (stop) Copy(node, stopped);
     return !stop || run_on;  // false ends the computation
+  }
+
+  bool Take(const ggml_tensor* node, bool ask) {
+    const auto found =
+        node->name[0] == 0 ? inputs.end() : std::find(inputs.begin(), inputs.end(), node->name);
+    if (ask) return found != inputs.end();
+    if (found == inputs.end()) return true;
+    Copy(node, stopped);
+    (*take)(static_cast<int>(found - inputs.begin()), stopped);
+    return run_on || found + 1 != inputs.end();
   }
 
   void Copy(const ggml_tensor* node, std::vector<float>& values) {
@@ -143,6 +155,31 @@ class LlamaProbe : public LayerProbe {
       output->assign(values.begin(), values.end());
     }
     return std::span<const float>(watch_.stopped);
+  }
+
+  absl::Status Inputs(std::span<const float> hidden, const TakeInput& take,
+                      std::vector<float>* output) override {
+    int taken = 0;
+    const TakeInput count = [&](int group, std::span<const float> input) {
+      ++taken;
+      take(group, input);
+    };
+    for (size_t g = 0; g < watch_.inputs.size(); ++g) {
+      if (watch_.inputs[g].empty()) count(static_cast<int>(g), hidden);
+    }
+    watch_.take = &count;
+    watch_.run_on = output != nullptr;
+    const bool run = watch_.run_on || !watch_.inputs.back().empty();
+    const absl::Status status = run ? Run(hidden) : CheckText(hidden);
+    watch_.take = nullptr;
+    RETURN_IF_ERROR(status);
+    if (watch_.failed || taken != static_cast<int>(watch_.inputs.size()))
+      return Internal("{} of {} inputs could be read", taken, watch_.inputs.size());
+    if (output != nullptr) {
+      ASSIGN_OR_RETURN(const auto values, OutputOf(hidden));
+      output->assign(values.begin(), values.end());
+    }
+    return absl::OkStatus();
   }
 
   absl::StatusOr<std::span<const float>> Output(std::span<const float> hidden) override {

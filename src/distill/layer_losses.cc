@@ -1,0 +1,88 @@
+#include "distill/layer_losses.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dilemma {
+namespace {
+
+constexpr double kFineBits = 5.5, kMiddleBits = 4.5, kCoarseBits = 4;
+
+// An error, and the KL that was measured with it.
+struct Point {
+  double error = 0, kl = 0;
+};
+
+// KL at any error: a power law between the points (by ascending error), and beyond them one whose exponent is
+// kept within what is plausible. KL is of second order in a change of the weights, as the error is, so the
+// exponent is near 1 for as long as errors are small.
+double Interpolate(double error, std::vector<Point> points) {
+  std::erase_if(points, [](const Point& point) { return point.error <= 0 || point.kl <= 0; });
+  if (error <= 0 || points.empty()) return 0;
+  if (points.size() == 1) return points[0].kl * error / points[0].error;
+  size_t above = 1;
+  while (above + 1 < points.size() && points[above].error < error) ++above;
+  const Point &low = points[above - 1], &high = points[above];
+  double power = 1;
+  if (std::log(high.error / low.error) > 0.05) {
+    power = std::log(high.kl / low.kl) / std::log(high.error / low.error);
+    if (error < low.error || error > high.error || power < 0.5) power = std::clamp(power, 0.7, 1.5);
+  }
+  // Through the point with the larger KL, which is measured best, or the one that lies beside what is beyond.
+  const Point& from = error <= low.error ? low : high;
+  return from.kl * std::pow(error / from.error, power);
+}
+
+// KL at the coarse type were it proportional to the error.
+double Straight(const GroupErrors& group) {
+  const double middle = group.errors[group.rungs.middle];
+  return middle > 0 ? group.middle_kl * group.errors[group.rungs.coarse] / middle : 0;
+}
+
+bool HasCoarse(const GroupErrors& group) { return group.rungs.coarse != group.rungs.middle; }
+
+// What is left of the layer's KL for groups that have a coarse type, over the sum of their straight ones.
+double Share(const std::vector<GroupErrors>& groups, double coarse_kl) {
+  double straight = 0;
+  for (const GroupErrors& group : groups) {
+    if (HasCoarse(group)) {
+      straight += Straight(group);
+    } else {
+      coarse_kl -= group.middle_kl;
+    }
+  }
+  return straight > 0 && coarse_kl > 0 ? coarse_kl / straight : 0;
+}
+
+size_t Nearest(const std::vector<TensorType>& menu, double bits) {
+  const auto nearest = std::min_element(menu.begin(), menu.end(), [&](TensorType a, TensorType b) {
+    return std::abs(BitsPerWeight(a) - bits) < std::abs(BitsPerWeight(b) - bits);
+  });
+  return static_cast<size_t>(nearest - menu.begin());
+}
+
+}  // namespace
+
+Rungs Rungs::Of(const std::vector<TensorType>& menu) {
+  Rungs rungs{Nearest(menu, kMiddleBits), Nearest(menu, kFineBits), Nearest(menu, 0)};
+  if (BitsPerWeight(menu[rungs.coarse]) > kCoarseBits) rungs.coarse = rungs.middle;
+  return rungs;
+}
+
+std::vector<std::vector<double>> LayerLosses(const std::vector<GroupErrors>& groups, double coarse_kl) {
+  const double share = Share(groups, coarse_kl);
+  std::vector<std::vector<double>> losses;
+  for (const GroupErrors& group : groups) {
+    const Rungs& rungs = group.rungs;
+    std::vector<Point> points = {{group.errors[rungs.middle], group.middle_kl}};
+    if (rungs.fine != rungs.middle) points.push_back({group.errors[rungs.fine], group.fine_kl});
+    if (HasCoarse(group)) points.push_back({group.errors[rungs.coarse], share * Straight(group)});
+    std::stable_sort(points.begin(), points.end(),
+                     [](const Point& a, const Point& b) { return a.error < b.error; });
+    std::vector<double>& each = losses.emplace_back();
+    for (const double error : group.errors) each.push_back(Interpolate(error, points));
+  }
+  return losses;
+}
+
+}  // namespace dilemma

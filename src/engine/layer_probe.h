@@ -38,8 +38,8 @@ class LayerProbe {
   // is valid until the next call.
   virtual absl::StatusOr<std::span<const float>> InputOf(std::span<const float> hidden, int group,
                                                          std::vector<float>* output = nullptr) = 0;
-  // Runs one text and gives `take` the input of every group on the way, in their order, valid during the call;
-  // goes on to the end where `output` is given, as InputOf does.
+  // Runs one text and gives `take` the input of every group on the way, in their order, valid during the
+  // call; goes on to the end where `output` is given, as InputOf does.
   using TakeInput = std::function<void(int group, std::span<const float> input)>;
   virtual absl::Status Inputs(std::span<const float> hidden, const TakeInput& take,
                               std::vector<float>* output = nullptr) = 0;

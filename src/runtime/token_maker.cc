@@ -60,6 +60,15 @@ void AddLogprobs(std::span<const float> row, size_t top, v1::SampledToken* made)
   }
 }
 
+// A row that no model means: of numbers that are none, or all alike. Its greatest would be token 0, which
+// ends an answer with many tokenizers.
+absl::Status CheckRow(uint64_t request, std::span<const float> row) {
+  const auto [least, most] = std::minmax_element(row.begin(), row.end());
+  const bool none = std::any_of(row.begin(), row.end(), [](float logit) { return std::isnan(logit); });
+  if (!none && std::isfinite(*most) && (*least < *most || row.size() == 1)) return absl::OkStatus();
+  return Internal("the model's logits for request {} are {}", request, none ? "not numbers" : "all alike");
+}
+
 // Rows in messages of a size that any link carries.
 void AddLogits(uint64_t request, std::span<const float> rows, size_t n_vocab,
                std::vector<v1::LogitsEvent>* events) {
@@ -154,7 +163,9 @@ absl::StatusOr<MadeTokens> TokenMaker::Make(const v1::Batch& batch, std::span<co
     at += rows.size();
     if (slot.options.logits() != v1::LOGITS_NONE && wanted > 0)
       AddLogits(run.request(), rows, n_vocab, &made.logits);
-    if (run.sample()) made.tokens.push_back(Sample(&slot, run, rows.last(n_vocab)));
+    if (!run.sample()) continue;
+    RETURN_IF_ERROR(CheckRow(run.request(), rows.last(n_vocab)));
+    made.tokens.push_back(Sample(&slot, run, rows.last(n_vocab)));
   }
   return made;
 }

@@ -120,5 +120,29 @@ TEST(TokenMakerTest, RefusesSenselessOptionsAndForeignRows) {
   EXPECT_TRUE(absl::IsInvalidArgument(maker.Prepare(foreign, &want)));
 }
 
+// Their greatest would be token 0, an end token with many tokenizers: a broken stage would look like an
+// answer that is over.
+TEST(TokenMakerTest, LogitsThatSayNothingAreAnErrorNotAToken) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float kInfinite = std::numeric_limits<float>::infinity();
+  for (const std::vector<float>& row : {std::vector<float>{kNan, kNan, kNan, kNan},
+                                        {1, 2, kNan, 0},
+                                        {0, 0, 0, 0},
+                                        {-kInfinite, -kInfinite, -kInfinite, -kInfinite},
+                                        {0, 1, kInfinite, 0}}) {
+    for (const double temperature : {0.0, 0.8}) {
+      TokenMaker maker = Maker();
+      maker.SetEndTokens({0});
+      v1::RequestOptions options = Options(5);
+      options.set_temperature(temperature);
+      v1::Batch batch;
+      *AddRun(&batch, 1, 0, 0, 1, true)->mutable_options() = options;
+      std::vector<int8_t> want;
+      ASSERT_TRUE(maker.Prepare(batch, &want).ok());
+      EXPECT_TRUE(absl::IsInternal(maker.Make(batch, want, row).status()));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace dilemma

@@ -95,6 +95,8 @@ absl::Status AskAll(const std::vector<ChaosRequest>& requests, Undisturbed& undi
   return absl::OkStatus();
 }
 
+std::string_view Name(FinishReason finish) { return finish == FinishReason::kEnd ? "an end" : "the limit"; }
+
 // Empty where the part is what the plan says after what came before.
 absl::StatusOr<std::string> Compare(const ChaosRequest& asked, const Span& span, Undisturbed& undisturbed) {
   const std::vector<int32_t>& tokens = asked.result.tokens;
@@ -111,7 +113,8 @@ absl::StatusOr<std::string> Compare(const ChaosRequest& asked, const Span& span,
   if (at < common)
     return fmt::format("token {} of {} differs from an undisturbed run", span.begin + at, tokens.size());
   if (!long_enough)
-    return fmt::format("{} tokens where an undisturbed run gives {}", count, right.tokens.size());
+    return fmt::format("{} tokens, then {}, where an undisturbed run gives {}, then {}", count,
+                       Name(asked.result.finish), right.tokens.size(), Name(right.finish));
   return std::string();
 }
 
@@ -126,6 +129,14 @@ absl::StatusOr<std::string> WhatIsWrong(const ChaosRequest& asked, Undisturbed& 
     if (!wrong.empty()) return wrong;
   }
   return std::string();
+}
+
+// How it was asked, and where which plan took over.
+std::string Story(const ChaosRequest& asked) {
+  std::string story = asked.request.sampling.temperature > 0 ? "sampled" : "greedy";
+  for (const GeneratedPart& part : asked.result.parts)
+    story += fmt::format(", plan {} from token {}", part.plan, part.first_token);
+  return story;
 }
 
 }  // namespace
@@ -145,7 +156,8 @@ absl::StatusOr<ChaosVerdict> CheckAnswers(const std::vector<ChaosRequest>& reque
     const std::vector<Span> spans = SpansOf(asked.result);
     const bool original = spans.size() == 1 && spans[0].plan == original_plan;
     if (!wrong.empty()) {
-      verdict.wrong.push_back(fmt::format("request {}: {}", &asked - requests.data(), wrong));
+      verdict.wrong.push_back(
+          fmt::format("request {} ({}): {}", &asked - requests.data(), Story(asked), wrong));
     } else if (original == asked.result.replanned) {
       verdict.wrong.push_back(fmt::format("request {}: {} marked as re-planned", &asked - requests.data(),
                                           original ? "wrongly" : "not"));

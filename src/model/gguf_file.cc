@@ -72,6 +72,10 @@ absl::StatusOr<GgufFile> GgufFile::Open(const fs::path& path) {
   if (file.context_ == nullptr) {
     return file.Error("the GGUF header is damaged or cut off; fetch the file again");
   }
+  for (int64_t i = 0; i < gguf_get_n_kv(file.context()); ++i) {  // ggml ends the process where it writes one
+    if (*gguf_get_key(file.context(), i) == 0)
+      return file.Error("the GGUF header is damaged: a key without a name; fetch the file again");
+  }
   for (int64_t i = 0; i < gguf_get_n_tensors(file.context()); ++i) {
     TensorInfo tensor = ReadTensorInfo(file.context(), i);
     if (tensor.elements() <= 0) return file.Error(fmt::format("tensor '{}' is empty", tensor.name));

@@ -86,6 +86,16 @@ TEST_F(GgufReaderTest, BadFilesGetErrorsThatNameThem) {
   EXPECT_THAT(std::string(Message(ReadBytes(Header()))), HasSubstr("cut off"));
 }
 
+TEST_F(GgufReaderTest, AKeyWithoutANameIsRefused) {
+  // Version 3, no tensors, one key: a single NUL, a 32-bit number, 7; padded. Little-endian.
+  std::string bytes = "GGUF";
+  for (const char byte : {3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0,
+                          0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 7, 0, 0, 0})
+    bytes.push_back(byte);
+  bytes.resize(64, 0);
+  EXPECT_THAT(std::string(Message(ReadBytes(bytes))), HasSubstr("key without a name"));
+}
+
 TEST_F(GgufReaderTest, TheLastByteCounts) {
   std::string bytes = *ReadFile(ModelPath());
   EXPECT_TRUE(ReadBytes(bytes).ok());

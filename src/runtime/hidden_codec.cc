@@ -68,7 +68,7 @@ bool IsFinite(float value) { return (std::bit_cast<uint32_t>(value) & 0x7f800000
 void EncodeHidden(std::span<const float> values, WireType wire, std::string* bytes) {
   bytes->resize(values.size() * static_cast<size_t>(BytesPerValue(wire)));
   if (wire == WireType::kF32) {
-    std::memcpy(bytes->data(), values.data(), bytes->size());
+    if (!values.empty()) std::memcpy(bytes->data(), values.data(), bytes->size());
   } else {
     EncodeHalf(values.data(), values.size(), bytes->data());
   }
@@ -82,7 +82,7 @@ absl::Status DecodeHidden(std::string_view bytes, WireType wire, int64_t count, 
   }
   values->resize(static_cast<size_t>(count));
   if (wire == WireType::kF32) {
-    std::memcpy(values->data(), bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(values->data(), bytes.data(), bytes.size());
   } else {
     DecodeHalf(bytes.data(), values->size(), values->data());
   }

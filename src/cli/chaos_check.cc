@@ -1,7 +1,6 @@
 #include "cli/chaos_check.h"
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <memory>
 #include <tuple>

@@ -34,8 +34,8 @@ absl::StatusOr<ChaosVerdict> CheckAnswers(const std::vector<ChaosRequest>& reque
                                           const CoordinatorOptions& options,
                                           const std::function<void(size_t done, size_t parts)>& progress);
 
-// How long after the trouble the next token came that came after a pause of at least `least_s`; 0 where there
-// was no such pause in the time the trouble lasted.
+// From the trouble's beginning to the token that ended the longest silence begun while it lasted; 0: none
+// came.
 double SecondsToNextToken(const std::vector<ChaosRequest>& requests, const Trouble& trouble);
 
 }  // namespace dilemma::cli

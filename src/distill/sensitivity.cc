@@ -1,9 +1,7 @@
 #include "distill/sensitivity.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
-#include <numeric>
 #include <thread>
 
 #include "base/file.h"
@@ -201,11 +199,12 @@ class Prober {
   }
 
   absl::Status Restore(Crew& crew, const Unit& unit, const LinearGroup& group) {
+    std::vector<Matrix> weights;
     for (const std::string& name : group.tensors) {
-      ASSIGN_OR_RETURN(const Matrix weights, ReadWeights(*Find(unit, TensorRole(name))));
-      RETURN_IF_ERROR(crew.SetTensor(name, {weights.data(), static_cast<size_t>(weights.size())}));
+      ASSIGN_OR_RETURN(Matrix each, ReadWeights(*Find(unit, TensorRole(name))));
+      weights.push_back(std::move(each));
     }
-    return absl::OkStatus();
+    return Set(crew, group, weights);
   }
 
   // A group of matrices, its errors, and its weights at the type that is run together with other groups'.
@@ -294,13 +293,7 @@ class Prober {
       GroupLoss loss;
       for (size_t i = 0; i <= trials.size(); ++i) {  // the last is the teacher's turn, first
         double sum = 0;
-        if (i > 0) {
-          for (size_t m = 0; m < group.tensors.size(); ++m) {
-            const Matrix& values = trials[i - 1].values[m];
-            RETURN_IF_ERROR(
-                head.SetTensor(group.tensors[m], {values.data(), static_cast<size_t>(values.size())}));
-          }
-        }
+        if (i > 0) RETURN_IF_ERROR(Set(head, group, trials[i - 1].values));
         for (size_t p = 0; p < probed_.size(); ++p) {
           const std::vector<float>& hidden = hidden_[probed_[p]];
           const auto width = static_cast<size_t>(model_.n_vocab), embd = static_cast<size_t>(model_.n_embd);

@@ -150,10 +150,7 @@ class LlamaProbe : public LayerProbe {
     if (watch_.inputs[index].empty()) watch_.stopped.assign(hidden.begin(), hidden.end());
     if (watch_.failed || watch_.stopped.empty()) return Internal("the input of {} could not be read", first);
     if (first.find("attn_output") != std::string::npos) watch_.passed.assign(hidden.begin(), hidden.end());
-    if (output != nullptr) {
-      ASSIGN_OR_RETURN(const auto values, OutputOf(hidden));
-      output->assign(values.begin(), values.end());
-    }
+    if (output != nullptr) RETURN_IF_ERROR(CopyOutput(hidden, output));
     return std::span<const float>(watch_.stopped);
   }
 
@@ -175,11 +172,7 @@ class LlamaProbe : public LayerProbe {
     RETURN_IF_ERROR(status);
     if (watch_.failed || taken != static_cast<int>(watch_.inputs.size()))
       return Internal("{} of {} inputs could be read", taken, watch_.inputs.size());
-    if (output != nullptr) {
-      ASSIGN_OR_RETURN(const auto values, OutputOf(hidden));
-      output->assign(values.begin(), values.end());
-    }
-    return absl::OkStatus();
+    return output == nullptr ? absl::OkStatus() : CopyOutput(hidden, output);
   }
 
   absl::StatusOr<std::span<const float>> Output(std::span<const float> hidden) override {
@@ -207,6 +200,12 @@ class LlamaProbe : public LayerProbe {
         shape_.has_head ? llama_get_logits(context_.get()) : llama_get_embeddings(context_.get());
     if (values == nullptr) return Internal("libllama gave no output");
     return std::span<const float>(values, rows * width);
+  }
+
+  absl::Status CopyOutput(std::span<const float> hidden, std::vector<float>* output) {
+    ASSIGN_OR_RETURN(const auto values, OutputOf(hidden));
+    output->assign(values.begin(), values.end());
+    return absl::OkStatus();
   }
 
   absl::Status CheckText(std::span<const float> hidden) const {

@@ -257,6 +257,7 @@ class RingCoordinator : public Coordinator {
     if (it == calls_.end()) return;
     std::vector<float>& logits = it->second->logits;
     const size_t count = event.logits().size() / sizeof(float);
+    if (count == 0) return;
     logits.resize(logits.size() + count);
     std::memcpy(logits.data() + logits.size() - count, event.logits().data(), count * sizeof(float));
   }

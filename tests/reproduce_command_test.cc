@@ -102,6 +102,8 @@ TEST_F(ReproduceCommand, RefusesBadQuestionsAtOnce) {
   ExpectError(with("cut.json", SquadOfBees("1.1").dump().substr(0, 3000)), "cut.json: not valid JSON");
   ExpectError(with("empty.json", ""), "empty.json: is empty");
   ExpectError(with("none.json", R"({"version": "1.1", "data": []})"), "none.json: holds no articles");
+  ExpectError("--quick --squad" + Quoted(At("v2.json")),
+              "v2.json: has version 'v2.0'");  // not asked, yet read
   EXPECT_FALSE(fs::exists(At("out"))) << "work began before the questions were read";
   Json one = SquadOfBees("1.1");
   one["data"].erase(one["data"].begin() + 1, one["data"].end());

@@ -88,20 +88,20 @@ struct SquadData {
   std::string missing;
 };
 absl::StatusOr<SquadData> FindSquad(const Options& options) {
-  if (Questions(options) == 0) {
-    return SquadData{{},
-                     fmt::format("Questions were not asked for: --questions {} asks some, of the SQuAD v1.1 "
-                                 "file --squad.",
-                                 kQuestions)};
-  }
+  const bool asked = Questions(options) > 0;
   SquadData data;
-  for (const char* at_hand : {"dev-v1.1.json", "../shared/data/squad-v1.1-dev-open.json"})
-    if (!data.path.has_value() && fs::exists(at_hand)) data.path = at_hand;
   if (!options.squad.empty()) data.path = options.squad;
-  if (!data.path.has_value())
+  for (const char* at_hand : {"dev-v1.1.json", "../shared/data/squad-v1.1-dev-open.json"})
+    if (asked && !data.path.has_value() && fs::exists(at_hand)) data.path = at_hand;
+  if (data.path.has_value()) RETURN_IF_ERROR(ReadSquad(*data.path).status());
+  if (!asked) {
+    data.path.reset();
+    data.missing =
+        fmt::format("Questions were not asked for: --questions {} asks some, of the SQuAD v1.1 file --squad.",
+                    kQuestions);
+  } else if (!data.path.has_value()) {
     data.missing = "This part needs SQuAD v1.1: give its file (dev-v1.1.json) with --squad.";
-  else
-    RETURN_IF_ERROR(ReadSquad(*data.path).status());
+  }
   return data;
 }
 

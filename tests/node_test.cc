@@ -84,6 +84,14 @@ TEST_F(NodeTest, NobodyThereIsAClearError) {
   EXPECT_THAT(Says(client.status()), HasSubstr(address));
 }
 
+// Without it this test waits for an hour.
+TEST_F(NodeTest, ARefusedConnectionIsWaitedForNoLongerThanAsked) {
+  const std::string address = node_->address();
+  node_->Stop();
+  const auto client = NodeClient::Connect(address, 3600, {nullptr, "", 0});
+  EXPECT_TRUE(absl::IsUnavailable(client.status())) << client.status();
+}
+
 TEST_F(NodeTest, AShardIsSentOnceAndKeptOverRestarts) {
   const std::string bytes = RandomBytes(3'000'000, 1);
   const fs::path path = Write(bytes);

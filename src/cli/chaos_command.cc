@@ -239,7 +239,7 @@ Json ToJson(const Run& run, const std::vector<ChaosRequest>& requests, const Cha
 absl::Status WaitUntilWhole(const EmulatedCluster& emulated) {
   const std::vector<std::string> servers = UsableServers(emulated.cluster());
   const int64_t end_ns = MonotonicNanos() + static_cast<int64_t>(kWholeS * 1e9);
-  while (!DeadServers(emulated.cluster(), servers, 1).empty()) {
+  while (!DeadServers(emulated.cluster(), servers, 1, 1).empty()) {
     if (Interrupted()) return InterruptedStatus();
     if (MonotonicNanos() > end_ns) return Unavailable("not all servers came back");
   }

@@ -22,6 +22,7 @@ namespace {
 constexpr auto kTick = std::chrono::milliseconds(50);  // how often Ctrl-C is looked for
 constexpr double kRetryS = 0.5;                        // between attempts to open something
 constexpr double kCheckS = 1;                          // between looks for servers that came back
+constexpr double kAnswerS = 1;                         // for a server to answer
 constexpr double kHopS = 1;                            // for a link to carry something
 constexpr double kQuickTimeoutS = 2;
 constexpr int kFruitless = 5;  // rings in a row that fail a request before they give it a token
@@ -211,7 +212,7 @@ class Keeper : public ResilientCoordinator {
   }
 
   bool OriginalIsThere() {
-    return DeadServers(cluster_, ServersOf(original_), kHopS).empty() &&
+    return DeadServers(cluster_, ServersOf(original_), kAnswerS, 0).empty() &&
            DeadHops(cluster_, original_, kHopS).empty();
   }
 
@@ -250,10 +251,14 @@ class Keeper : public ResilientCoordinator {
     }
     if (stand_by_.has_value()) stand_by_->Hold(true);
     Tell(RecoveryEvent::Kind::kLost, why, 0);
-    if (old != nullptr) old->Close();
-    old.reset();
-    for (bool told = false; !Ended(); told = true) {
-      const absl::Status opened = TryOnce();
+    std::thread closing([&old] {  // who is there is asked meanwhile
+      if (old != nullptr) old->Close();
+      old.reset();
+    });
+    Outage outage = Look();
+    closing.join();
+    for (bool told = false; !Ended(); told = true, outage = Look()) {
+      const absl::Status opened = TryOnce(outage);
       if (opened.ok()) break;
       {
         const std::lock_guard lock(mutex_);
@@ -270,10 +275,14 @@ class Keeper : public ResilientCoordinator {
     return closed_ || CtrlC();
   }
 
-  // Looks who is there, and opens the best plan for those.
-  absl::Status TryOnce() {
+  Outage Look() const {
     Outage outage;
-    outage.servers = DeadServers(cluster_, UsableServers(cluster_), options_.restart_grace_s);
+    outage.servers = DeadServers(cluster_, UsableServers(cluster_), kAnswerS, options_.restart_grace_s);
+    return outage;
+  }
+
+  // Opens the best plan for the servers that are there.
+  absl::Status TryOnce(Outage outage) {
     if (outage.Spares(original_)) outage.links = DeadHops(cluster_, original_, kHopS);
     if (outage.Spares(original_)) return OpenPlan(original_, outage);
     std::optional<Plan> plan = stand_by_.has_value() ? stand_by_->For(outage) : std::nullopt;

@@ -38,10 +38,10 @@ struct RecoveryOptions {
   CoordinatorOptions ring;
   std::optional<PlanInputs> inputs;  // to plan again from; absent: only the same plan is opened again
   ReplannerOptions replan;
-  bool stand_by = false;       // plan for each loss ahead, and send the shards ahead
-  double restart_grace_s = 1;  // a server that is back after so long has not been away
-  double give_up_s = 60;       // a request that finds no ring for so long fails
-  double return_idle_s = 1;    // nothing ran for so long: the original plan may be taken up again
+  bool stand_by = false;         // plan for each loss ahead, and send the shards ahead
+  double restart_grace_s = 0.5;  // a server whose process is back after so long has not been away
+  double give_up_s = 60;         // a request that finds no ring for so long fails
+  double return_idle_s = 1;      // nothing ran for so long: the original plan may be taken up again
   std::function<void(const RecoveryEvent&)> on_event;  // from any thread, one at a time
   // A ring was opened on this plan; called before anything runs on it. `replanned`: not the one asked for.
   std::function<void(const Plan& plan, bool replanned)> on_plan;

@@ -25,13 +25,13 @@ std::set<Hop> HopsOf(const Plan& plan) {
 }
 
 absl::StatusOr<std::unique_ptr<NodeClient>> Connect(const Cluster& cluster, const std::string& server,
-                                                    double timeout_s) {
+                                                    double timeout_s, double refused_s) {
   ASSIGN_OR_RETURN(const auto credentials, CredentialsFor(cluster));
-  return NodeClient::Connect(cluster.AddressFrom(kUser, server), timeout_s, {credentials, server});
+  return NodeClient::Connect(cluster.AddressFrom(kUser, server), timeout_s, {credentials, server, refused_s});
 }
 
 bool Carries(const Cluster& cluster, const Hop& hop, double timeout_s) {
-  const auto client = Connect(cluster, hop.first, timeout_s);
+  const auto client = Connect(cluster, hop.first, timeout_s, timeout_s);
   if (!client.ok()) return true;  // not for us to say
   LinkProbeOptions probe;
   probe.round_trips = 1;
@@ -75,8 +75,9 @@ std::string Outage::ToString() const {
 }
 
 std::set<std::string> DeadServers(const Cluster& cluster, const std::vector<std::string>& servers,
-                                  double timeout_s) {
-  return Bad(servers, [&](const std::string& server) { return Connect(cluster, server, timeout_s).ok(); });
+                                  double timeout_s, double refused_s) {
+  return Bad(servers,
+             [&](const std::string& server) { return Connect(cluster, server, timeout_s, refused_s).ok(); });
 }
 
 std::set<Hop> DeadHops(const Cluster& cluster, const Plan& plan, double timeout_s) {

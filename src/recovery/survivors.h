@@ -21,10 +21,11 @@ struct Outage {
   std::string ToString() const;  // "edge-fast, link gateway-tiny"; "nothing"
 };
 
-// Those servers that do not answer over their link from the user within the time. A server that comes back
-// in that time counts as there. All are asked at once; the call takes the whole time where one is dead.
+// Those servers that do not answer over their link from the user within the time, or that refuse connections
+// (no process listens) for `refused_s` of it. A server that comes back meanwhile counts as there. All are
+// asked at once.
 std::set<std::string> DeadServers(const Cluster& cluster, const std::vector<std::string>& servers,
-                                  double timeout_s);
+                                  double timeout_s, double refused_s);
 
 // Those hops of the plan that carry nothing, as the servers themselves see it. A server that cannot be asked
 // has no dead hops.

@@ -170,7 +170,8 @@ class GrpcNodeClient : public NodeClient {
 
 absl::StatusOr<std::unique_ptr<NodeClient>> NodeClient::Connect(const std::string& address, double timeout_s,
                                                                 const ConnectAs& as) {
-  ASSIGN_OR_RETURN(auto channel, Dial({as.server, address, as.credentials}, timeout_s, kPeerTimeoutS));
+  ASSIGN_OR_RETURN(auto channel,
+                   Dial({as.server, address, as.credentials, as.refused_s}, timeout_s, kPeerTimeoutS));
   return std::make_unique<GrpcNodeClient>(address, std::move(channel));
 }
 

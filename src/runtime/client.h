@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -77,6 +78,8 @@ struct LinkProbeResult {
 struct ConnectAs {
   std::shared_ptr<const Credentials> credentials;  // null: plain text, to this machine only
   std::string server;                              // name that must stand in the node's certificate
+  // Where connections are refused, as no process listens, we wait for no longer than this.
+  double refused_s = std::numeric_limits<double>::infinity();
 };
 
 // Called with bytes done and all; returning false cancels (kCancelled).

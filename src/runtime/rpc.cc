@@ -49,7 +49,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const Peer& peer, double peer_timeout
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
   if (peer.credentials != nullptr) arguments.SetSslTargetNameOverride(peer.server);
@@ -59,19 +59,24 @@ std::shared_ptr<grpc::Channel> MakeChannel(const Peer& peer, double peer_timeout
 // True once the channel is up; gives up early where somebody turned us away, as that does not change.
 absl::Status WaitConnected(grpc::Channel& channel, const Peer& peer, double timeout_s) {
   const auto now = [] { return std::chrono::system_clock::now(); };
-  const auto end = now() + std::chrono::microseconds(static_cast<int64_t>(timeout_s * 1e6));
+  const auto after = [start = now()](double seconds) {
+    return start + std::chrono::microseconds(static_cast<int64_t>(seconds * 1e6));
+  };
+  const auto end = after(timeout_s), refused_end = after(std::min(timeout_s, peer.refused_s));
   grpc_connectivity_state state = channel.GetState(true);
   while (state != GRPC_CHANNEL_READY && now() < end) {
     if (state == GRPC_CHANNEL_TRANSIENT_FAILURE && peer.credentials != nullptr) {
       const absl::Status why = TryTls(peer.address, peer.server, peer.credentials->identity, 1);
       if (absl::IsUnauthenticated(why)) return Annotate(why, fmt::format("{}", peer.address));
     }
-    channel.WaitForStateChange(state, end);
+    const bool refused = state == GRPC_CHANNEL_TRANSIENT_FAILURE;
+    if (refused && now() >= refused_end) break;
+    channel.WaitForStateChange(state, refused ? refused_end : end);
     state = channel.GetState(true);
   }
   if (state == GRPC_CHANNEL_READY) return absl::OkStatus();
   return Unavailable("no node answers at {} (waited {:.1f} s): is `dilemma node` running there?{}",
-                     peer.address, timeout_s,
+                     peer.address, std::chrono::duration<double>(now() - after(0)).count(),
                      peer.credentials == nullptr ? " (asked in plain text: a node with certificates does not "
                                                    "answer that)"
                                                  : "");

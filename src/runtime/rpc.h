@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,11 +27,13 @@ absl::Status FromGrpc(const grpc::Status& status, std::string_view who);
 struct Peer {
   std::string server;  // must stand in its certificate
   std::string address;
-  std::shared_ptr<const Credentials> credentials;  // ours
+  std::shared_ptr<const Credentials> credentials;              // ours
+  double refused_s = std::numeric_limits<double>::infinity();  // where connections are refused, for no longer
 };
 
 // Connects, over a channel of its own (no connection is shared between channels); silence of `peer_timeout_s`
-// breaks it. kUnavailable with the address where nobody answers in time, kUnauthenticated where one of both
+// breaks it. kUnavailable with the address where nobody answers in time, or connections are refused for as
+// long as the peer says, kUnauthenticated where one of both
 // ends turns the other away, kFailedPrecondition for plain text to another machine.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(const Peer& peer, double connect_timeout_s,
                                                     double peer_timeout_s);

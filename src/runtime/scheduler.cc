@@ -86,19 +86,22 @@ void Scheduler::Return(const v1::BatchReturn& back, int64_t now_ns) {
 
 const Scheduler::Request* Scheduler::NextPrompt() const {
   if (static_cast<int>(prompt_batches_.size()) >= options_.prefill_window) return nullptr;
-  // The prompt whose turn is longest ago: a short one overtakes a long one, and a long one gets its share.
+  const auto before = [](const Request& a, const Request& b) {
+    if (a.GoesOn() != b.GoesOn()) return a.GoesOn();
+    // Of new prompts the one whose turn is longest ago: a short one overtakes a long one, and a long one gets
+    // its share.
+    return a.GoesOn() ? a.PromptLeft() < b.PromptLeft() : a.last_batch < b.last_batch;
+  };
   const Request* best = nullptr;
   for (const auto& [id, request] : active_) {
-    if (!request.InPrompt()) continue;
-    if (request.turn_rows > 0) return &request;
-    if (best == nullptr || request.last_batch < best->last_batch) best = &request;
+    if (request.PromptLeft() > 0 && (best == nullptr || before(request, *best))) best = &request;
   }
   return best;
 }
 
 size_t Scheduler::GroupRows() const {
   const auto decoding = static_cast<size_t>(std::count_if(
-      active_.begin(), active_.end(), [](const auto& entry) { return !entry.second.InPrompt(); }));
+      active_.begin(), active_.end(), [](const auto& entry) { return entry.second.PromptLeft() == 0; }));
   const auto groups = static_cast<size_t>(std::max(1, options_.groups));
   return std::min(static_cast<size_t>(options_.max_batch), (decoding + groups - 1) / groups);
 }
@@ -136,7 +139,7 @@ void Scheduler::AddDecodes(ScheduledBatch* work) {
 
 void Scheduler::AddPrompt(ScheduledBatch* work) {
   Request& request = active_.at(NextPrompt()->submitted.request());
-  const int64_t left = request.submitted.prompt_size() - int64_t{request.position};
+  const int64_t left = request.PromptLeft();
   const int64_t drawn = std::clamp<int64_t>(request.submitted.options().drawn(), 0, left);
   const int64_t fresh = left - drawn;  // not yet of an answer
   const int64_t rows = fresh > 0 ? std::min({fresh, options_.max_batch, options_.prefill_chunk}) : 1;
@@ -151,7 +154,6 @@ void Scheduler::AddPrompt(ScheduledBatch* work) {
   work->tokens.insert(work->tokens.end(), begin, begin + rows);
   work->ready_ns = std::min(work->ready_ns, request.ready_ns);
   request.position += static_cast<uint32_t>(rows);
-  request.turn_rows = request.turn_rows + rows < options_.prefill_chunk ? request.turn_rows + rows : 0;
   request.last_batch = work->batch.number();
   prompt_batches_.insert(work->batch.number());
 }

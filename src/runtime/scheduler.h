@@ -10,11 +10,12 @@
 //
 // Where a prompt ends with tokens that another ring sampled (RequestOptions.drawn), these go through one by
 // one, as they did there: on many processors a product with several rows rounds otherwise than one with a
-// single row, and the rest of the answer would be another one. A turn is a chunk's worth of rows, in one
-// batch or one by one: of two answers that go on, the first has its next token while the second is still
-// read.
+// single row, and the rest of the answer would be another one. Such requests go before new prompts, as their
+// users saw tokens stop, and the one with the fewest rows left goes first: they come all at once, when a ring
+// is opened again, and so the first of them goes on soonest. There are no more of them than slots.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -65,8 +66,8 @@ class Scheduler {
     int32_t token = 0;
     int64_t ready_ns = 0;
     uint64_t last_batch = 0;  // number of the last one it was in
-    int64_t turn_rows = 0;    // of its prompt in this turn; 0: it is not its turn
-    bool InPrompt() const { return static_cast<int>(position) < submitted.prompt_size(); }
+    int64_t PromptLeft() const { return std::max<int64_t>(0, submitted.prompt_size() - int64_t{position}); }
+    bool GoesOn() const { return submitted.options().drawn() > 0; }  // an answer of another ring
   };
 
   void Admit();

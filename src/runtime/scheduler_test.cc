@@ -79,21 +79,27 @@ TEST(SchedulerTest, TokensOfAnAnswerGoOneByOneAsTheyWereMade) {
   EXPECT_TRUE(sampled);
 }
 
-TEST(SchedulerTest, ATurnIsAChunksWorthOfRowsAlsoWhereTheyGoOneByOne) {
+TEST(SchedulerTest, AnswersThatGoOnComeBeforeNewPromptsAndTheShortestFirst) {
   SchedulerOptions options = kTwoSlots;
+  options.slots = 3;
   options.prefill_window = 100;
   Scheduler scheduler(options);
-  for (uint64_t id = 1; id <= 2; ++id) {
-    v1::SubmitRequest request = Request(id, 10);
-    request.mutable_options()->set_drawn(6);
+  ASSERT_TRUE(scheduler.Submit(Request(1, 8), 0).ok());
+  const auto go_on = [&](uint64_t id, int tokens) {
+    v1::SubmitRequest request = Request(id, tokens);
+    request.mutable_options()->set_drawn(3);
     ASSERT_TRUE(scheduler.Submit(request, 0).ok());
-  }
+  };
   std::vector<uint64_t> rows;  // whose
-  while (scheduler.Ready()) {
-    const ScheduledBatch next = scheduler.Next();
-    rows.insert(rows.end(), next.tokens.size(), next.batch.runs(0).request());
-  }
-  EXPECT_EQ(rows, (std::vector<uint64_t>{1, 1, 1, 1, 2, 2, 2, 2, 1, 1, 1, 1, 2, 2, 2, 2, 1, 1, 2, 2}));
+  const auto next = [&] {
+    const ScheduledBatch batch = scheduler.Next();
+    rows.insert(rows.end(), batch.tokens.size(), batch.batch.runs(0).request());
+  };
+  go_on(2, 8);
+  next();
+  go_on(3, 3);  // fewer than the other has left
+  while (scheduler.Ready()) next();
+  EXPECT_EQ(rows, (std::vector<uint64_t>{2, 2, 2, 2, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1}));
 }
 
 TEST(SchedulerTest, MoreDrawnThanThePromptHasIsAllOfIt) {

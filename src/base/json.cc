@@ -12,8 +12,8 @@ absl::StatusOr<Json> ParseJson(std::string_view text, std::string_view source) {
   } catch (const Json::parse_error& error) {
     const size_t at = std::min(error.byte, text.size());
     const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
-    return InvalidArgument("{}: not valid JSON near line {} (byte {} of {})", source, line, error.byte,
-                           text.size());
+    return InvalidArgument("{}: not valid JSON near line {} ({} byte {} of {})", source, line,
+                           error.byte > text.size() ? "it ends too early, at" : "at", at, text.size());
   } catch (const Json::out_of_range& error) {  // a number beyond double's range, say
     const std::string_view what = error.what();
     return InvalidArgument("{}: not valid JSON: {}", source, what.substr(what.find(' ') + 1));

@@ -23,7 +23,8 @@ TEST(JsonTest, ErrorsNameFileAndField) {
 
 TEST(JsonTest, BrokenTextSaysWhere) {
   EXPECT_THAT(ParseJson("{\n \"a\": [1,", "x.json").status().message(),
-              HasSubstr("x.json: not valid JSON near line 2"));
+              HasSubstr("x.json: not valid JSON near line 2 (it ends too early, at byte 11 of 11)"));
+  EXPECT_THAT(ParseJson("{\"a\": ]}", "x.json").status().message(), HasSubstr("line 1 (at byte 7 of 8)"));
 }
 
 TEST(FileTest, AtomicWriteLeavesNoPart) {

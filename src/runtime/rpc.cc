@@ -65,12 +65,16 @@ absl::Status WaitConnected(grpc::Channel& channel, const Peer& peer, double time
   const auto end = after(timeout_s), refused_end = after(std::min(timeout_s, peer.refused_s));
   grpc_connectivity_state state = channel.GetState(true);
   while (state != GRPC_CHANNEL_READY && now() < end) {
-    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE && peer.credentials != nullptr) {
-      const absl::Status why = TryTls(peer.address, peer.server, peer.credentials->identity, 1);
+    const bool refused = state == GRPC_CHANNEL_TRANSIENT_FAILURE;
+    if (refused) {
+      const double left_s = std::chrono::duration<double>(refused_end - now()).count();
+      if (left_s <= 0) break;
+      const absl::Status why =
+          peer.credentials == nullptr
+              ? absl::OkStatus()
+              : TryTls(peer.address, peer.server, peer.credentials->identity, std::min(1.0, left_s));
       if (absl::IsUnauthenticated(why)) return Annotate(why, fmt::format("{}", peer.address));
     }
-    const bool refused = state == GRPC_CHANNEL_TRANSIENT_FAILURE;
-    if (refused && now() >= refused_end) break;
     channel.WaitForStateChange(state, refused ? refused_end : end);
     state = channel.GetState(true);
   }

@@ -186,8 +186,9 @@ std::vector<std::string> Growing(const Memory& memory) {
   return growing;
 }
 
-std::string Report(const Run& run, const std::vector<ChaosRequest>& requests, const ChaosVerdict& verdict,
-                   const RecoveryState& state) {
+// What was seen while it lasted. Told before the check, which may take as long.
+std::string LoadReport(const Run& run, const std::vector<ChaosRequest>& requests,
+                       const RecoveryState& state) {
   Table events({"trouble", "where", ">next token after"});
   std::vector<double> waits;
   for (const Trouble& trouble : run.troubles) {
@@ -207,12 +208,15 @@ std::string Report(const Run& run, const std::vector<ChaosRequest>& requests, co
                         *std::max_element(waits.begin(), waits.end()));
   }
   text += "\n" + memory.ToString() + "\n";
-  text += fmt::format(
-      "{} requests: {} as undisturbed, {} marked as re-planned and as their plans say, {} wrong or lost\n",
-      verdict.requests, verdict.same, verdict.replanned, verdict.wrong.size());
-  text +=
-      fmt::format("{} went over more than one ring; {} losses, {} re-openings, {} of them on another plan\n",
-                  verdict.recovered, state.losses, state.recoveries, state.replans);
+  return text + fmt::format("{} losses, {} re-openings, {} of them on another plan\n", state.losses,
+                            state.recoveries, state.replans);
+}
+
+std::string VerdictReport(const ChaosVerdict& verdict) {
+  std::string text = fmt::format(
+      "{} requests: {} as undisturbed, {} marked as re-planned and as their plans say, {} wrong or lost; "
+      "{} went over more than one ring\n",
+      verdict.requests, verdict.same, verdict.replanned, verdict.wrong.size(), verdict.recovered);
   for (const std::string& wrong : verdict.wrong) text += "wrong: " + wrong + "\n";
   return text;
 }
@@ -272,6 +276,7 @@ absl::Status RunChaos(const Program& program, const Options& options) {
   const RecoveryState state = coordinator->state();
   coordinator->Close();
   RETURN_IF_ERROR(WaitUntilWhole(*run.emulated));
+  if (!program.json) Print(LoadReport(run, requests, state));
   ProgressLine line("checking every answer against undisturbed runs of its plans");
   const auto find_plan = [&](const std::string& id) { return coordinator->FindPlan(id); };
   ASSIGN_OR_RETURN(const ChaosVerdict verdict,
@@ -284,7 +289,7 @@ absl::Status RunChaos(const Program& program, const Options& options) {
   if (program.json) {
     PrintJson(ToJson(run, requests, verdict, state));
   } else {
-    Print(Report(run, requests, verdict, state));
+    Print(VerdictReport(verdict));
   }
   if (!verdict.good())
     return absl::DataLossError(fmt::format("{} requests went wrong", verdict.wrong.size()));

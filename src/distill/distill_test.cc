@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "distill/mixes.h"
 #include "distill/sensitivity.h"
+#include "distill/tail.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "model/gguf_file.h"
@@ -55,6 +56,13 @@ class DistillTest : public testing::Test {
   std::vector<std::vector<int32_t>> windows_;
   std::vector<TypeMix> types_;
 };
+
+TEST(LateRows, AreOfTheSecondHalf) {
+  EXPECT_EQ(LateRows(8, 2), (std::vector<size_t>{5, 7}));
+  EXPECT_EQ(LateRows(5, 10), (std::vector<size_t>{2, 3, 4}));
+  EXPECT_EQ(LateRows(1, 1), std::vector<size_t>{0});
+  EXPECT_TRUE(LateRows(0, 3).empty());
+}
 
 TEST_F(DistillTest, WritesAModelInTheTypesAskedFor) {
   const auto shard = Distill(model_, types_, windows_, {.method = DistillMethod::kImportance, .work_dir = {}},

@@ -33,25 +33,23 @@ double Interpolate(double error, std::vector<Point> points) {
   return from.kl * std::pow(error / from.error, power);
 }
 
-// KL at the coarse type were it proportional to the error.
+// KL at the fine type were it proportional to the error.
 double Straight(const GroupErrors& group) {
   const double middle = group.errors[group.rungs.middle];
-  return middle > 0 ? group.middle_kl * group.errors[group.rungs.coarse] / middle : 0;
+  return middle > 0 ? group.middle_kl * group.errors[group.rungs.fine] / middle : 0;
 }
 
-bool HasCoarse(const GroupErrors& group) { return group.rungs.coarse != group.rungs.middle; }
-
-// What is left of the layer's KL for groups that have a coarse type, over the sum of their straight ones.
-double Share(const std::vector<GroupErrors>& groups, double coarse_kl) {
+// What is left of the layer's KL for groups that have a fine type, over the sum of their straight ones.
+double Share(const std::vector<GroupErrors>& groups, double fine_kl) {
   double straight = 0;
   for (const GroupErrors& group : groups) {
-    if (HasCoarse(group)) {
+    if (group.rungs.HasFine()) {
       straight += Straight(group);
     } else {
-      coarse_kl -= group.middle_kl;
+      fine_kl -= group.middle_kl;
     }
   }
-  return straight > 0 && coarse_kl > 0 ? coarse_kl / straight : 0;
+  return straight > 0 && fine_kl > 0 ? fine_kl / straight : 0;
 }
 
 size_t Nearest(const std::vector<TensorType>& menu, double bits) {
@@ -69,14 +67,14 @@ Rungs Rungs::Of(const std::vector<TensorType>& menu) {
   return rungs;
 }
 
-std::vector<std::vector<double>> LayerLosses(const std::vector<GroupErrors>& groups, double coarse_kl) {
-  const double share = Share(groups, coarse_kl);
+std::vector<std::vector<double>> LayerLosses(const std::vector<GroupErrors>& groups, double fine_kl) {
+  const double share = Share(groups, fine_kl);
   std::vector<std::vector<double>> losses;
   for (const GroupErrors& group : groups) {
     const Rungs& rungs = group.rungs;
     std::vector<Point> points = {{group.errors[rungs.middle], group.middle_kl}};
-    if (rungs.fine != rungs.middle) points.push_back({group.errors[rungs.fine], group.fine_kl});
-    if (HasCoarse(group)) points.push_back({group.errors[rungs.coarse], share * Straight(group)});
+    if (rungs.HasFine()) points.push_back({group.errors[rungs.fine], share * Straight(group)});
+    if (rungs.HasCoarse()) points.push_back({group.errors[rungs.coarse], group.coarse_kl});
     std::stable_sort(points.begin(), points.end(),
                      [](const Point& a, const Point& b) { return a.error < b.error; });
     std::vector<double>& each = losses.emplace_back();

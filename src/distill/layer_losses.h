@@ -1,6 +1,7 @@
 // From a few runs to the model's end, the KL of every group of a layer's matrices at every type: each group
-// is run at two types of the menu's middle, and all together at the smallest, where what a layer loses is
-// shared out by what its groups would lose were KL proportional to their errors. Inside the room only.
+// is run alone at a middle type and at the smallest, and all together at a fine one, where what the layer
+// loses is shared out by what its groups would lose were KL proportional to their errors. That holds while
+// errors are small: at the smallest type it put single groups off by up to two times. Inside the room only.
 #pragma once
 
 #include <cstddef>
@@ -16,17 +17,19 @@ namespace dilemma {
 struct Rungs {
   size_t middle = 0, fine = 0, coarse = 0;
   static Rungs Of(const std::vector<TensorType>& menu);
+  bool HasFine() const { return fine != middle; }
+  bool HasCoarse() const { return coarse != middle; }
 };
 
 struct GroupErrors {
   std::vector<TensorType> menu;
   std::vector<double> errors;  // at each: tr(dW H dW^T)
   Rungs rungs;
-  double fine_kl = 0, middle_kl = 0;  // of this group alone
+  double middle_kl = 0, coarse_kl = 0;  // of this group alone
 };
 
-// KL of each group at each type of its menu, in nats. `coarse_kl`: of the layer with all groups at their
-// coarse types.
-std::vector<std::vector<double>> LayerLosses(const std::vector<GroupErrors>& groups, double coarse_kl);
+// KL of each group at each type of its menu, in nats. `fine_kl`: of the layer with all groups at their fine
+// types.
+std::vector<std::vector<double>> LayerLosses(const std::vector<GroupErrors>& groups, double fine_kl);
 
 }  // namespace dilemma

@@ -10,14 +10,14 @@ namespace {
 
 TensorType Type(const char* name) { return *ParseTensorType(name); }
 
-GroupErrors Group(const std::vector<const char*>& names, std::vector<double> errors, double fine_kl,
-                  double middle_kl) {
+GroupErrors Group(const std::vector<const char*>& names, std::vector<double> errors, double middle_kl,
+                  double coarse_kl) {
   GroupErrors group;
   for (const char* name : names) group.menu.push_back(Type(name));
   group.errors = std::move(errors);
   group.rungs = Rungs::Of(group.menu);
-  group.fine_kl = fine_kl;
   group.middle_kl = middle_kl;
+  group.coarse_kl = coarse_kl;
   return group;
 }
 
@@ -36,31 +36,31 @@ TEST(LayerLosses, RunsTypesNearFiveAndAHalfAndFourAndAHalfBitsAndTheSmallest) {
 
 TEST(LayerLosses, AreWhatWasMeasuredWhereItWas) {
   const std::vector<GroupErrors> groups = {
-      Group({"q8_0", "q5_0", "q4_0", "q2_K"}, {0.01, 1, 4, 60}, 0.004, 0.02),
-      Group({"q8_0", "q5_0", "q4_0", "q2_K"}, {0.02, 3, 10, 90}, 0.005, 0.01)};
-  const auto losses = LayerLosses(groups, 0.8);
-  EXPECT_DOUBLE_EQ(losses[0][1], 0.004);
+      Group({"q8_0", "q5_0", "q4_0", "q2_K"}, {0.01, 1, 4, 60}, 0.02, 0.5),
+      Group({"q8_0", "q5_0", "q4_0", "q2_K"}, {0.02, 3, 10, 90}, 0.01, 0.1)};
+  const auto losses = LayerLosses(groups, 0.006);
   EXPECT_DOUBLE_EQ(losses[0][2], 0.02);
-  EXPECT_DOUBLE_EQ(losses[1][1], 0.005);
+  EXPECT_DOUBLE_EQ(losses[0][3], 0.5);
   EXPECT_DOUBLE_EQ(losses[1][2], 0.01);
-  EXPECT_NEAR(losses[0][3] + losses[1][3], 0.8, 1e-12);
-  // Shared out as 0.02 * 60/4 to 0.01 * 90/10.
-  EXPECT_NEAR(losses[0][3] / losses[1][3], 0.3 / 0.09, 1e-9);
+  EXPECT_DOUBLE_EQ(losses[1][3], 0.1);
+  EXPECT_NEAR(losses[0][1] + losses[1][1], 0.006, 1e-12);
+  // Shared out as 0.02 * 1/4 to 0.01 * 3/10.
+  EXPECT_NEAR(losses[0][1] / losses[1][1], 0.005 / 0.003, 1e-9);
   for (const auto& each : losses) EXPECT_TRUE(std::is_sorted(each.begin(), each.end()));
 }
 
-TEST(LayerLosses, AGroupWithoutASmallTypeLeavesTheRestToTheOthers) {
-  const std::vector<GroupErrors> groups = {Group({"q5_0", "q4_0"}, {1, 4}, 0.005, 0.02),
-                                           Group({"q5_0", "q4_0", "q2_K"}, {1, 4, 40}, 0.005, 0.02)};
-  const auto losses = LayerLosses(groups, 0.32);
+TEST(LayerLosses, AGroupWithoutAFineTypeLeavesTheRestToTheOthers) {
+  const std::vector<GroupErrors> groups = {Group({"q4_0", "q2_K"}, {4, 40}, 0.02, 0.3),
+                                           Group({"q5_0", "q4_0", "q2_K"}, {1, 4, 40}, 0.02, 0.3)};
+  const auto losses = LayerLosses(groups, 0.026);
   ASSERT_EQ(losses[0].size(), 2U);
-  EXPECT_NEAR(losses[1][2], 0.30, 1e-12);
+  EXPECT_NEAR(losses[1][0], 0.006, 1e-12);
 }
 
 TEST(LayerLosses, NoiseAndNothingAtAllGiveNoNonsense) {
   for (const double measured : {0.0, -1e-9, 1e-9}) {
     const std::vector<GroupErrors> groups = {
-        Group({"q8_0", "q5_0", "q4_0", "q2_K"}, {0.01, 1, 4, 30}, measured, 0.02),
+        Group({"q8_0", "q5_0", "q4_0", "q2_K"}, {0.01, 1, 4, 30}, 0.02, measured),
         Group({"q8_0", "q5_0", "q4_0", "q2_K"}, {0, 0, 0, 0}, 0, 0)};
     const auto losses = LayerLosses(groups, measured);
     for (const auto& each : losses) {

@@ -210,8 +210,18 @@ class Prober {
   // A group of matrices, its errors, and its weights at the type that is run together with other groups'.
   struct Tried {
     GroupErrors errors;
-    std::vector<Matrix> coarse;
+    std::vector<Matrix> fine;
+    size_t middle_set = 0, coarse_set = 0;  // of the jobs
   };
+
+  // Adds a set of jobs for the group alone at one of its types; its place among the sets.
+  absl::StatusOr<size_t> RunAlone(Crew& layer, const LinearGroup& group, const Trial& trial,
+                                  std::vector<TailJob>& jobs) {
+    const size_t set = jobs.size() / probed_.size();
+    RETURN_IF_ERROR(Set(layer, group, trial.values));
+    RETURN_IF_ERROR(AddJobs(layer, jobs));
+    return set;
+  }
 
   absl::StatusOr<Tried> TryGroup(Crew& layer, const Unit& unit, const LinearGroup& group,
                                  const Moments& moments, std::vector<TailJob>& jobs) {
@@ -222,13 +232,13 @@ class Prober {
       tried.errors.menu.push_back(trial.type);
       tried.errors.errors.push_back(trial.error);
     }
-    tried.errors.rungs = Rungs::Of(tried.errors.menu);
-    for (const size_t rung : {tried.errors.rungs.fine, tried.errors.rungs.middle}) {
-      RETURN_IF_ERROR(Set(layer, group, trials[rung].values));
-      RETURN_IF_ERROR(AddJobs(layer, jobs));
+    const Rungs rungs = tried.errors.rungs = Rungs::Of(tried.errors.menu);
+    ASSIGN_OR_RETURN(tried.middle_set, RunAlone(layer, group, trials[rungs.middle], jobs));
+    if (rungs.HasCoarse()) {
+      ASSIGN_OR_RETURN(tried.coarse_set, RunAlone(layer, group, trials[rungs.coarse], jobs));
     }
     RETURN_IF_ERROR(Restore(layer, unit, group));
-    tried.coarse = std::move(trials[tried.errors.rungs.coarse].values);
+    tried.fine = std::move(trials[rungs.fine].values);
     return tried;
   }
 
@@ -245,17 +255,18 @@ class Prober {
       tried.push_back(std::move(group));
       RETURN_IF_ERROR(Report(0.1 * static_cast<double>(g + 1)));
     }
-    for (size_t g = 0; g < tried.size(); ++g) RETURN_IF_ERROR(Set(layer, layer.groups()[g], tried[g].coarse));
+    for (size_t g = 0; g < tried.size(); ++g) RETURN_IF_ERROR(Set(layer, layer.groups()[g], tried[g].fine));
+    const size_t fine_set = jobs.size() / probed_.size();
     RETURN_IF_ERROR(AddJobs(layer, jobs));
     hidden_ = std::move(next);
     RETURN_IF_ERROR(RunTail(u + 1, jobs));
     std::vector<GroupErrors> errors;
     for (size_t g = 0; g < tried.size(); ++g) {
       errors.push_back(std::move(tried[g].errors));
-      errors.back().fine_kl = MeanOf(jobs, 2 * g);
-      errors.back().middle_kl = MeanOf(jobs, 2 * g + 1);
+      errors.back().middle_kl = MeanOf(jobs, tried[g].middle_set);
+      if (errors.back().rungs.HasCoarse()) errors.back().coarse_kl = MeanOf(jobs, tried[g].coarse_set);
     }
-    const auto losses = LayerLosses(errors, MeanOf(jobs, 2 * tried.size()));
+    const auto losses = LayerLosses(errors, MeanOf(jobs, fine_set));
     std::vector<GroupLoss> groups(tried.size());
     for (size_t g = 0; g < groups.size(); ++g) {
       for (const std::string& name : layer.groups()[g].tensors) groups[g].roles.push_back(TensorRole(name));
@@ -299,7 +310,7 @@ class Prober {
           const auto width = static_cast<size_t>(model_.n_vocab), embd = static_cast<size_t>(model_.n_embd);
           std::vector<float> some;
           for (const size_t k :
-               SpreadRows(ProbeRows(hidden).size() / embd, static_cast<size_t>(options_.probe_rows))) {
+               LateRows(ProbeRows(hidden).size() / embd, static_cast<size_t>(options_.probe_rows))) {
             const auto row = std::span(hidden).subspan(k * embd, embd);
             some.insert(some.end(), row.begin(), row.end());
           }
@@ -394,7 +405,7 @@ class Prober {
   }
 
   std::string Job() const {
-    std::string text = fmt::format("5 {} {} {} {} {}", model_.name, model_.file_bytes, probed_.size(),
+    std::string text = fmt::format("7 {} {} {} {} {}", model_.name, model_.file_bytes, probed_.size(),
                                    options_.probe_tokens, options_.probe_rows);
     for (const auto& window : windows_) {
       text.append(reinterpret_cast<const char*>(window.data()), window.size() * sizeof(int32_t));

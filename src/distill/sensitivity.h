@@ -1,7 +1,7 @@
 // Measured sensitivity: what each unit loses at each type, in nats of KL divergence at the model's output.
 // The error that quantization makes at a group of matrices is measured with the full second moments of its
 // inputs and the real quantized bytes; the KL that goes with it is measured end to end, for each group at two
-// types and for all of a layer at the smallest (distill/layer_losses.h). At the end whole models are measured
+// types and for all of a layer at a third (distill/layer_losses.h). At the end whole models are measured
 // on other text, and all losses scaled so that their sums foretell them (distill/whole_models.h).
 #pragma once
 
@@ -20,9 +20,9 @@ namespace dilemma {
 
 struct SensitivityOptions {
   int threads = 0;         // 0: all cores
-  int probe_windows = 8;   // of the windows, spread evenly, for end-to-end KL; moments use all
-  int probe_tokens = 128;  // first tokens of a window that are run for it
-  int probe_rows = 32;     // positions of them whose KL is taken, spread evenly
+  int probe_windows = 4;   // of the windows, spread evenly, for end-to-end KL; moments use all
+  int probe_tokens = 256;  // first tokens of a window that are run for it
+  int probe_rows = 64;     // positions of their second half whose KL is taken, spread evenly
   int max_choices = 16;    // mixes a unit keeps
   // Text that `windows` lacks, for whole models: weights are rounded to what the windows show, and lose a
   // little more elsewhere. Empty: no whole model is measured, and losses are what units lose alone.

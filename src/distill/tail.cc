@@ -16,6 +16,12 @@ std::vector<size_t> SpreadRows(size_t rows, size_t count) {
   return chosen;
 }
 
+std::vector<size_t> LateRows(size_t rows, size_t count) {
+  std::vector<size_t> chosen = SpreadRows(rows - rows / 2, count);
+  for (size_t& row : chosen) row += rows / 2;
+  return chosen;
+}
+
 void LogSoftmax(std::span<float> rows, size_t width) {
   for (size_t start = 0; start < rows.size(); start += width) {
     const auto row = rows.subspan(start, width);
@@ -66,7 +72,7 @@ absl::StatusOr<std::vector<float>> LogProbabilities(Stage& stage, size_t rows, s
   std::vector<RowPlace> places(rows);
   std::vector<int8_t> wanted(rows, 0);
   for (size_t i = 0; i < rows; ++i) places[i].position = static_cast<int32_t>(i);
-  for (const size_t row : SpreadRows(rows, outputs)) wanted[row] = 1;
+  for (const size_t row : LateRows(rows, outputs)) wanted[row] = 1;
   input.rows = places;
   input.want_logits = wanted;
   RETURN_IF_ERROR(stage.Truncate(0, 0));

@@ -25,8 +25,8 @@ struct TailJob {
 class Tail {
  public:
   // Units from `first_unit` on, as F16, written to `path`. As many stages as fit beside each other into 4
-  // GiB, one a thread at most; the threads are shared out among them. KL is taken at `outputs` evenly spread
-  // rows of a text.
+  // GiB, one a thread at most; the threads are shared out among them. KL is taken at `outputs` late rows of a
+  // text.
   static absl::StatusOr<Tail> Load(const ModelInfo& model, int first_unit, int64_t rows, int64_t outputs,
                                    int threads, const std::filesystem::path& path);
 
@@ -48,7 +48,10 @@ class Tail {
 
 // `count` of `rows` row numbers, evenly spread, the last among them.
 std::vector<size_t> SpreadRows(size_t rows, size_t count);
-// Log probabilities (outputs x n_vocab) of `outputs` evenly spread rows of one text of so many rows, from its
+// Of the second half, evenly spread: what an error costs where a text begins, with next to no context, is not
+// what it costs further on, and longer texts have more of that.
+std::vector<size_t> LateRows(size_t rows, size_t count);
+// Log probabilities (outputs x n_vocab) of `outputs` late rows of one text of so many rows, from its
 // first position. `input`: the text's tokens, or its hidden states.
 absl::StatusOr<std::vector<float>> LogProbabilities(Stage& stage, size_t rows, size_t outputs,
                                                     StageInput input);

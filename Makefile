@@ -26,11 +26,12 @@ test: build model
 asan tsan: model
 	@cmake --preset $@ > /dev/null && cmake --build --preset $@ && ctest --preset $@
 
-# libFuzzer under ASan+UBSan on everything we decode, SECONDS each.
+# libFuzzer under ASan+UBSan on everything we decode, SECONDS each; SEED: the same inputs again.
 SECONDS := 60
+SEED := 0
 fuzz:
 	@scripts/setup.sh third_party/apt-packages-fuzz.txt
-	@cmake --preset fuzz > /dev/null && cmake --build build-fuzz --target fuzzers && scripts/fuzz.sh build-fuzz $(SECONDS)
+	@cmake --preset fuzz > /dev/null && cmake --build build-fuzz --target fuzzers && scripts/fuzz.sh build-fuzz $(SECONDS) $(SEED)
 
 SOURCES = $(shell git ls-files '*.cc' '*.h')
 format:

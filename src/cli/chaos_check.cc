@@ -7,6 +7,7 @@
 
 #include "base/interrupt.h"
 #include "base/status.h"
+#include "cli/chaos_spans.h"
 
 namespace dilemma::cli {
 namespace {
@@ -44,26 +45,8 @@ class Undisturbed {
   std::map<Key, GenerateResult> known_;
 };
 
-struct Span {
-  std::string plan;
-  size_t begin = 0, end = 0;  // tokens
-};
-
-// Parts that follow each other on one plan are one: what went before must not show.
-std::vector<Span> SpansOf(const GenerateResult& result) {
-  std::vector<Span> spans;
-  for (const GeneratedPart& part : result.parts) {
-    const auto first = static_cast<size_t>(part.first_token);
-    if (!spans.empty() && spans.back().plan == part.plan) continue;
-    if (!spans.empty()) spans.back().end = first;
-    spans.push_back({part.plan, first, 0});
-  }
-  if (!spans.empty()) spans.back().end = result.tokens.size();
-  return spans;
-}
-
 // What would give the part, and all that follows, by itself.
-GenerateRequest RequestFor(const ChaosRequest& asked, const Span& span) {
+GenerateRequest RequestFor(const ChaosRequest& asked, const PlanSpan& span) {
   const std::vector<int32_t>& tokens = asked.result.tokens;
   GenerateRequest request = asked.request;
   request.prompt.insert(request.prompt.end(), tokens.begin(),
@@ -79,7 +62,7 @@ absl::Status AskAll(const std::vector<ChaosRequest>& requests, Undisturbed& undi
   std::map<std::string, std::vector<GenerateRequest>> by_plan;
   size_t parts = 0, done = 0;
   for (const ChaosRequest& asked : requests) {
-    for (const Span& span : SpansOf(asked.result)) {
+    for (const PlanSpan& span : SpansOf(asked.result)) {
       by_plan[span.plan].push_back(RequestFor(asked, span));
       ++parts;
     }
@@ -94,37 +77,15 @@ absl::Status AskAll(const std::vector<ChaosRequest>& requests, Undisturbed& undi
   return absl::OkStatus();
 }
 
-std::string_view Name(FinishReason finish) { return finish == FinishReason::kEnd ? "an end" : "the limit"; }
-
-// Empty where the part is what the plan says after what came before.
-absl::StatusOr<std::string> Compare(const ChaosRequest& asked, const Span& span, Undisturbed& undisturbed) {
-  const std::vector<int32_t>& tokens = asked.result.tokens;
-  const auto begin = tokens.begin() + static_cast<std::ptrdiff_t>(span.begin);
-  ASSIGN_OR_RETURN(const GenerateResult right, undisturbed.Ask(span.plan, RequestFor(asked, span)));
-  const bool last = span.end == tokens.size();
-  const size_t count = span.end - span.begin;
-  const bool long_enough = last ? right.tokens.size() == count : right.tokens.size() >= count;
-  const size_t common = std::min(count, right.tokens.size());
-  const auto differ =
-      std::mismatch(right.tokens.begin(), right.tokens.begin() + static_cast<std::ptrdiff_t>(common), begin)
-          .first;
-  const auto at = static_cast<size_t>(differ - right.tokens.begin());
-  if (at < common)
-    return fmt::format("token {} of {} differs from an undisturbed run", span.begin + at, tokens.size());
-  if (!long_enough)
-    return fmt::format("{} tokens, then {}, where an undisturbed run gives {}, then {}", count,
-                       Name(asked.result.finish), right.tokens.size(), Name(right.finish));
-  return std::string();
-}
-
 absl::StatusOr<std::string> WhatIsWrong(const ChaosRequest& asked, Undisturbed& undisturbed) {
   if (!asked.status.ok()) return fmt::format("lost: {}", Message(asked.status));
   if (asked.streamed != asked.result.tokens) {
     return fmt::format("{} tokens were streamed, {} are in the result, or others", asked.streamed.size(),
                        asked.result.tokens.size());
   }
-  for (const Span& span : SpansOf(asked.result)) {
-    ASSIGN_OR_RETURN(const std::string wrong, Compare(asked, span, undisturbed));
+  for (const PlanSpan& span : SpansOf(asked.result)) {
+    ASSIGN_OR_RETURN(const GenerateResult right, undisturbed.Ask(span.plan, RequestFor(asked, span)));
+    const std::string wrong = Difference(asked.result, span, right);
     if (!wrong.empty()) return wrong;
   }
   return std::string();
@@ -152,7 +113,7 @@ absl::StatusOr<ChaosVerdict> CheckAnswers(const std::vector<ChaosRequest>& reque
     ++verdict.requests;
     if (asked.result.parts.size() > 1) ++verdict.recovered;
     ASSIGN_OR_RETURN(const std::string wrong, WhatIsWrong(asked, undisturbed));
-    const std::vector<Span> spans = SpansOf(asked.result);
+    const std::vector<PlanSpan> spans = SpansOf(asked.result);
     const bool original = spans.size() == 1 && spans[0].plan == original_plan;
     if (!wrong.empty()) {
       verdict.wrong.push_back(

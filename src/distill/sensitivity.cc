@@ -187,15 +187,17 @@ class Prober {
     return absl::OkStatus();
   }
 
-  // What comes out of the unit for the probe windows with its weights as they are.
-  absl::Status AddJobs(Crew& unit, std::vector<TailJob>& jobs) {
+  // What comes out of the unit for the probe windows with its weights as they are: a set of jobs, one a
+  // window. Its place among the sets, as MeanOf takes it.
+  absl::StatusOr<size_t> AddJobs(Crew& unit, std::vector<TailJob>& jobs) {
     const size_t first = jobs.size();
     jobs.resize(first + probed_.size());
-    return ForEachWindow(probed_.size(), unit.threads(), [&](int thread, size_t p) -> absl::Status {
+    RETURN_IF_ERROR(ForEachWindow(probed_.size(), unit.threads(), [&](int thread, size_t p) -> absl::Status {
       ASSIGN_OR_RETURN(const auto output, unit.probe(thread).Output(ProbeRows(hidden_[probed_[p]])));
       jobs[first + p] = {p, {output.begin(), output.end()}, 0};
       return absl::OkStatus();
-    });
+    }));
+    return first / probed_.size();
   }
 
   absl::Status Restore(Crew& crew, const Unit& unit, const LinearGroup& group) {
@@ -214,15 +216,6 @@ class Prober {
     size_t middle_set = 0, coarse_set = 0;  // of the jobs
   };
 
-  // Adds a set of jobs for the group alone at one of its types; its place among the sets.
-  absl::StatusOr<size_t> RunAlone(Crew& layer, const LinearGroup& group, const Trial& trial,
-                                  std::vector<TailJob>& jobs) {
-    const size_t set = jobs.size() / probed_.size();
-    RETURN_IF_ERROR(Set(layer, group, trial.values));
-    RETURN_IF_ERROR(AddJobs(layer, jobs));
-    return set;
-  }
-
   absl::StatusOr<Tried> TryGroup(Crew& layer, const Unit& unit, const LinearGroup& group,
                                  const Moments& moments, std::vector<TailJob>& jobs) {
     ASSIGN_OR_RETURN(std::vector<Trial> trials, Try(unit, group, moments));
@@ -233,9 +226,11 @@ class Prober {
       tried.errors.errors.push_back(trial.error);
     }
     const Rungs rungs = tried.errors.rungs = Rungs::Of(tried.errors.menu);
-    ASSIGN_OR_RETURN(tried.middle_set, RunAlone(layer, group, trials[rungs.middle], jobs));
+    RETURN_IF_ERROR(Set(layer, group, trials[rungs.middle].values));
+    ASSIGN_OR_RETURN(tried.middle_set, AddJobs(layer, jobs));
     if (rungs.HasCoarse()) {
-      ASSIGN_OR_RETURN(tried.coarse_set, RunAlone(layer, group, trials[rungs.coarse], jobs));
+      RETURN_IF_ERROR(Set(layer, group, trials[rungs.coarse].values));
+      ASSIGN_OR_RETURN(tried.coarse_set, AddJobs(layer, jobs));
     }
     RETURN_IF_ERROR(Restore(layer, unit, group));
     tried.fine = std::move(trials[rungs.fine].values);
@@ -256,8 +251,7 @@ class Prober {
       RETURN_IF_ERROR(Report(0.1 * static_cast<double>(g + 1)));
     }
     for (size_t g = 0; g < tried.size(); ++g) RETURN_IF_ERROR(Set(layer, layer.groups()[g], tried[g].fine));
-    const size_t fine_set = jobs.size() / probed_.size();
-    RETURN_IF_ERROR(AddJobs(layer, jobs));
+    ASSIGN_OR_RETURN(const size_t fine_set, AddJobs(layer, jobs));
     hidden_ = std::move(next);
     RETURN_IF_ERROR(RunTail(u + 1, jobs));
     std::vector<GroupErrors> errors;

@@ -69,11 +69,11 @@ absl::Status WaitConnected(grpc::Channel& channel, const Peer& peer, double time
     if (refused) {
       const double left_s = std::chrono::duration<double>(refused_end - now()).count();
       if (left_s <= 0) break;
-      const absl::Status why =
-          peer.credentials == nullptr
-              ? absl::OkStatus()
-              : TryTls(peer.address, peer.server, peer.credentials->identity, std::min(1.0, left_s));
-      if (absl::IsUnauthenticated(why)) return Annotate(why, fmt::format("{}", peer.address));
+      if (peer.credentials != nullptr) {
+        const absl::Status why =
+            TryTls(peer.address, peer.server, peer.credentials->identity, std::min(1.0, left_s));
+        if (absl::IsUnauthenticated(why)) return Annotate(why, peer.address);
+      }
     }
     channel.WaitForStateChange(state, refused ? refused_end : end);
     state = channel.GetState(true);

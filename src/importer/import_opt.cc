@@ -108,7 +108,7 @@ absl::Status Write(const std::vector<TensorPlan>& plans, const WeightFiles& weig
   for (const TensorPlan& plan : plans) {
     TensorInfo tensor;
     tensor.shape = plan.shape;
-    output.Declare(tensor, plan.name, TypeOf(plan, type));
+    RETURN_IF_ERROR(output.Declare(tensor, plan.name, TypeOf(plan, type)));
   }
   RETURN_IF_ERROR(output.Start(path));
   const int total = static_cast<int>(plans.size());

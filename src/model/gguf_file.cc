@@ -4,6 +4,8 @@
 #include <cstring>
 #include <exception>
 #include <fstream>
+#include <set>
+#include <string_view>
 
 #include "absl/strings/ascii.h"
 #include "base/log.h"
@@ -15,6 +17,8 @@ namespace dilemma {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr size_t kMaxAlignment = 1 << 20;
 
 absl::Status CheckMagic(const fs::path& path) {
   std::error_code error;
@@ -45,6 +49,17 @@ TensorInfo ReadTensorInfo(const gguf_context* context, int64_t index) {
   return tensor;
 }
 
+template <typename NameOf>
+absl::Status CheckNames(std::string_view what, int64_t count, const NameOf& name_of) {
+  std::set<std::string_view> names;
+  for (int64_t i = 0; i < count; ++i) {
+    const std::string_view name = name_of(i);
+    if (name.empty()) return InvalidArgument("damaged: a {} without a name", what);
+    if (!names.insert(name).second) return InvalidArgument("damaged: the {} {} is there twice", what, name);
+  }
+  return absl::OkStatus();
+}
+
 void LogLine(ggml_log_level level, const char* text, void*) {
   const std::string_view line = View(absl::StripAsciiWhitespace(text));
   if (!line.empty() && level != GGML_LOG_LEVEL_CONT) spdlog::debug("ggml: {}", line);
@@ -54,28 +69,38 @@ void LogLine(ggml_log_level level, const char* text, void*) {
 
 void RouteGgmlLog() { ggml_log_set(LogLine, nullptr); }
 
-void GgufFile::Free::operator()(gguf_context* context) const { gguf_free(context); }
+void FreeGguf::operator()(gguf_context* context) const { gguf_free(context); }
+
+absl::StatusOr<GgufHeader> ReadGgufHeader(const std::function<gguf_context*()>& read) {
+  RouteGgmlLog();
+  GgufHeader header;
+  try {
+    header.reset(read());
+  } catch (const std::exception&) {  // sizes that no memory can hold
+  }
+  if (header == nullptr) return InvalidArgument("damaged or cut off");
+  if (gguf_get_alignment(header.get()) > kMaxAlignment) {
+    return InvalidArgument("damaged: an alignment of {} bytes", gguf_get_alignment(header.get()));
+  }
+  RETURN_IF_ERROR(CheckNames("key", gguf_get_n_kv(header.get()),
+                             [&](int64_t i) { return gguf_get_key(header.get(), i); }));
+  RETURN_IF_ERROR(CheckNames("tensor", gguf_get_n_tensors(header.get()),
+                             [&](int64_t i) { return gguf_get_tensor_name(header.get(), i); }));
+  return header;
+}
 
 absl::StatusOr<GgufFile> GgufFile::Open(const fs::path& path) {
-  static const bool routed = (RouteGgmlLog(), true);
-  (void)routed;
   RETURN_IF_ERROR(CheckMagic(path));
   GgufFile file;
   file.path_ = path;
   std::error_code error;
   file.file_bytes_ = static_cast<int64_t>(fs::file_size(path, error));
-  try {
-    file.context_.reset(gguf_init_from_file(path.c_str(), {.no_alloc = true, .ctx = nullptr}));
-  } catch (const std::exception&) {  // sizes that no memory can hold
-    file.context_.reset();
+  auto header = ReadGgufHeader(
+      [&path] { return gguf_init_from_file(path.c_str(), {.no_alloc = true, .ctx = nullptr}); });
+  if (!header.ok()) {
+    return file.Error(fmt::format("the GGUF header is {}; fetch the file again", Message(header.status())));
   }
-  if (file.context_ == nullptr) {
-    return file.Error("the GGUF header is damaged or cut off; fetch the file again");
-  }
-  for (int64_t i = 0; i < gguf_get_n_kv(file.context()); ++i) {  // ggml ends the process where it writes one
-    if (*gguf_get_key(file.context(), i) == 0)
-      return file.Error("the GGUF header is damaged: a key without a name; fetch the file again");
-  }
+  file.context_ = *std::move(header);
   for (int64_t i = 0; i < gguf_get_n_tensors(file.context()); ++i) {
     TensorInfo tensor = ReadTensorInfo(file.context(), i);
     if (tensor.elements() <= 0) return file.Error(fmt::format("tensor '{}' is empty", tensor.name));

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +17,16 @@
 struct gguf_context;  // ggml's
 
 namespace dilemma {
+
+struct FreeGguf {
+  void operator()(gguf_context* context) const;
+};
+using GgufHeader = std::unique_ptr<gguf_context, FreeGguf>;
+
+// Keys and tensors' places as `read` (one of ggml's readers, without data) gives them. kInvalidArgument,
+// which says "damaged ...", where it cannot, and for what ggml reads but would end the process over when it
+// copies or writes it: a name that is empty or there twice (a NUL ends it), an alignment beyond 1 MiB.
+absl::StatusOr<GgufHeader> ReadGgufHeader(const std::function<gguf_context*()>& read);
 
 class GgufFile {
  public:
@@ -40,12 +51,9 @@ class GgufFile {
   absl::Status Error(std::string_view message) const;
 
  private:
-  struct Free {
-    void operator()(gguf_context* context) const;
-  };
   std::filesystem::path path_;
   int64_t file_bytes_ = 0;
-  std::unique_ptr<gguf_context, Free> context_;
+  GgufHeader context_;
   std::vector<TensorInfo> tensors_;
 };
 

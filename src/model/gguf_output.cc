@@ -66,7 +66,11 @@ void GgufOutput::SetString(const std::string& key, const std::string& value) {
   gguf_set_val_str(gguf_, key.c_str(), value.c_str());
 }
 
-void GgufOutput::Declare(const TensorInfo& tensor, const std::string& name, TensorType type) {
+absl::Status GgufOutput::Declare(const TensorInfo& tensor, const std::string& name, TensorType type) {
+  if (name.size() >= GGML_MAX_NAME) {
+    return InvalidArgument("tensor name '{}' is longer than {} bytes", name, GGML_MAX_NAME - 1);
+  }
+  if (gguf_find_tensor(gguf_, name.c_str()) >= 0) return InvalidArgument("tensor {} is there twice", name);
   int dimensions = GGML_MAX_DIMS;
   while (dimensions > 1 && tensor.shape[static_cast<size_t>(dimensions) - 1] == 1) --dimensions;
   ggml_reset(shapes_);  // GGUF keeps a copy of the shape
@@ -75,6 +79,7 @@ void GgufOutput::Declare(const TensorInfo& tensor, const std::string& name, Tens
   ggml_set_name(shape, name.c_str());
   gguf_add_tensor(gguf_, shape);
   sizes_.push_back(static_cast<int64_t>(ggml_nbytes(shape)));
+  return absl::OkStatus();
 }
 
 std::string GgufOutput::Header() const {

@@ -37,7 +37,8 @@ class GgufOutput {
   void SetStrings(const std::string& key, std::span<const std::string> values);
   void SetIntegers(const std::string& key, std::span<const int32_t> values);
   // Declares a tensor; data follow in the order of declaration. `type` takes the place of tensor.type.
-  void Declare(const TensorInfo& tensor, const std::string& name, TensorType type);
+  // kInvalidArgument for a name that is there already or longer than GGUF's 63 bytes.
+  absl::Status Declare(const TensorInfo& tensor, const std::string& name, TensorType type);
   std::string Header() const;  // keys and declarations, as in the file
 
   // Opens the file and writes the header; kResourceExhausted where the disk has no room for the whole.

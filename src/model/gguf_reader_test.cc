@@ -86,14 +86,52 @@ TEST_F(GgufReaderTest, BadFilesGetErrorsThatNameThem) {
   EXPECT_THAT(std::string(Message(ReadBytes(Header()))), HasSubstr("cut off"));
 }
 
-TEST_F(GgufReaderTest, AKeyWithoutANameIsRefused) {
-  // Version 3, no tensors, one key: a single NUL, a 32-bit number, 7; padded. Little-endian.
+// A header, little-endian, of version 3: 32-bit numbers under these keys, tensors of one float.
+std::string HeaderOf(std::initializer_list<std::pair<std::string_view, uint32_t>> keys,
+                     std::initializer_list<std::string_view> tensors) {
   std::string bytes = "GGUF";
-  for (const char byte : {3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0,
-                          0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 7, 0, 0, 0})
-    bytes.push_back(byte);
-  bytes.resize(64, 0);
-  EXPECT_THAT(std::string(Message(ReadBytes(bytes))), HasSubstr("key without a name"));
+  const auto add = [&bytes](const auto value) {
+    bytes.append(reinterpret_cast<const char*>(&value), sizeof(value));
+  };
+  const auto add_name = [&](std::string_view name) {
+    add(uint64_t{name.size()});
+    bytes += name;
+  };
+  add(uint32_t{3});
+  add(uint64_t{tensors.size()});
+  add(uint64_t{keys.size()});
+  for (const auto& [key, value] : keys) {
+    add_name(key);
+    add(uint32_t{4});  // GGUF_TYPE_UINT32
+    add(value);
+  }
+  uint64_t offset = 0;
+  for (const std::string_view name : tensors) {
+    add_name(name);
+    add(uint32_t{1});  // dimension
+    add(uint64_t{1});  // element
+    add(uint32_t{0});  // GGML_TYPE_F32
+    add(offset);
+    offset += 32;
+  }
+  bytes.resize((bytes.size() + 31) / 32 * 32 + offset, 0);
+  return bytes;
+}
+
+// ggml reads them, and ends the process where it copies or writes them.
+TEST_F(GgufReaderTest, NamesThatAreEmptyOrThereTwiceAreRefused) {
+  using std::string_view_literals::operator""sv;
+  const auto message = [this](const std::string& bytes) { return std::string(Message(ReadBytes(bytes))); };
+  EXPECT_THAT(message(HeaderOf({{"\0"sv, 7}}, {})), HasSubstr("key without a name"));
+  EXPECT_THAT(message(HeaderOf({{"a.b", 7}, {"a.b\0c"sv, 8}}, {})), HasSubstr("the key a.b is there twice"));
+  EXPECT_THAT(message(HeaderOf({}, {"\0"sv})), HasSubstr("tensor without a name"));
+  EXPECT_THAT(message(HeaderOf({}, {"x\0y"sv, "x\0z"sv})), HasSubstr("the tensor x is there twice"));
+  EXPECT_THAT(message(HeaderOf({{"a.b", 7}}, {"x", "y"})), HasSubstr("architecture"));  // is read
+}
+
+TEST_F(GgufReaderTest, AnAlignmentThatWouldTakeAllMemoryIsRefused) {
+  EXPECT_THAT(std::string(Message(ReadBytes(HeaderOf({{"general.alignment", 1U << 30}}, {})))),
+              HasSubstr("an alignment of"));
 }
 
 TEST_F(GgufReaderTest, TheLastByteCounts) {

@@ -19,11 +19,6 @@ constexpr int64_t kRandomRows = 64;  // rows that differ; they repeat below
 constexpr int64_t kBlock = 32;       // weights that share a scale in most types
 constexpr int64_t kMaxRow = int64_t{1} << 24;
 
-struct FreeGguf {
-  void operator()(gguf_context* context) const { gguf_free(context); }
-};
-using GgufPtr = std::unique_ptr<gguf_context, FreeGguf>;
-
 struct ProbeTensor {
   TensorInfo info;
   std::string name;
@@ -120,9 +115,13 @@ absl::StatusOr<ProbeShape> MakeProbeShape(const ModelInfo& model) {
   output.SetString("general.architecture", model.arch);
   output.SetString("tokenizer.ggml.model", "no_vocab");
   output.SetInteger(model.arch + ".vocab_size", static_cast<uint32_t>(model.n_vocab));
-  for (const TensorInfo& tensor : model.shared_by_layers) output.Declare(tensor, tensor.name, tensor.type);
+  for (const TensorInfo& tensor : model.shared_by_layers) {
+    RETURN_IF_ERROR(output.Declare(tensor, tensor.name, tensor.type));
+  }
   for (const Unit* unit : {&model.units.front(), &model.units[1], &model.units.back()}) {
-    for (const TensorInfo& tensor : unit->tensors) output.Declare(tensor, tensor.name, tensor.type);
+    for (const TensorInfo& tensor : unit->tensors) {
+      RETURN_IF_ERROR(output.Declare(tensor, tensor.name, tensor.type));
+    }
   }
   return ProbeShape{
       .metadata = output.Header(), .layers = 1, .embedding = false, .head = false, .mix = "f16"};
@@ -130,29 +129,26 @@ absl::StatusOr<ProbeShape> MakeProbeShape(const ModelInfo& model) {
 
 absl::StatusOr<ShardInfo> WriteProbeShard(const ProbeShape& shape, const std::filesystem::path& path,
                                           int64_t max_bytes) {
-  RouteGgmlLog();
-  GgufPtr source;
-  try {
-    source.reset(gguf_init_from_buffer(shape.metadata.data(), shape.metadata.size(),
-                                       {.no_alloc = true, .ctx = nullptr}));
-  } catch (const std::exception&) {
-    source.reset();
-  }
-  if (source == nullptr) return InvalidArgument("the probe's model shape is damaged");
-  const int64_t arch = gguf_find_key(source.get(), "general.architecture");
-  if (arch < 0 || gguf_get_kv_type(source.get(), arch) != GGUF_TYPE_STRING) {
+  const auto read = ReadGgufHeader([&shape] {
+    return gguf_init_from_buffer(shape.metadata.data(), shape.metadata.size(),
+                                 {.no_alloc = true, .ctx = nullptr});
+  });
+  if (!read.ok()) return InvalidArgument("the probe's model shape is {}", Message(read.status()));
+  const gguf_context* source = read->get();
+  const int64_t arch = gguf_find_key(source, "general.architecture");
+  if (arch < 0 || gguf_get_kv_type(source, arch) != GGUF_TYPE_STRING) {
     return InvalidArgument("the probe's model shape names no architecture");
   }
   if (shape.layers < 0 || shape.layers > 1024) return InvalidArgument("a probe of {} layers", shape.layers);
   ASSIGN_OR_RETURN(const TypeMix mix, TypeMix::Parse(shape.mix));
-  GgufOutput output(source.get());
-  output.SetInteger(std::string(gguf_get_val_str(source.get(), arch)) + ".block_count",
+  GgufOutput output(source);
+  output.SetInteger(std::string(gguf_get_val_str(source, arch)) + ".block_count",
                     static_cast<uint32_t>(shape.layers));
-  const std::vector<ProbeTensor> tensors = ListTensors(source.get(), shape, mix);
+  const std::vector<ProbeTensor> tensors = ListTensors(source, shape, mix);
   int64_t left = max_bytes;
   for (const ProbeTensor& tensor : tensors) {
     RETURN_IF_ERROR(Reserve(tensor, &left));
-    output.Declare(tensor.info, tensor.name, tensor.type);
+    RETURN_IF_ERROR(output.Declare(tensor.info, tensor.name, tensor.type));
   }
   RETURN_IF_ERROR(output.Start(path));
   for (const ProbeTensor& tensor : tensors) {

@@ -79,7 +79,9 @@ absl::StatusOr<ShardInfo> Write(const ModelInfo& model, const Contents& contents
                                 const std::filesystem::path& path, const Progress& progress,
                                 const TensorBytes& bytes_of = nullptr) {
   const int total = static_cast<int>(contents.items.size());
-  for (const Item& item : contents.items) output.Declare(*item.source, item.name, item.type);
+  for (const Item& item : contents.items) {
+    RETURN_IF_ERROR(output.Declare(*item.source, item.name, item.type));
+  }
   RETURN_IF_ERROR(output.Start(path));
   for (int i = 0; i < total; ++i) {
     if (progress && !progress(i, total)) return absl::CancelledError("cancelled");

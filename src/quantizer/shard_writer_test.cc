@@ -178,6 +178,23 @@ TEST_F(ShardWriterTest, AProbeHasTheModelsShapesAndNoneOfItsWeights) {
   EXPECT_FALSE(WriteProbeShard(*shape, Path("probe.gguf")).ok());
 }
 
+// A coordinator sends the shape: what ggml would end the process over is an error.
+TEST_F(ShardWriterTest, AProbesShapeIsCheckedAsAFileIs) {
+  auto shape = MakeProbeShape(model_);
+  ASSERT_TRUE(shape.ok()) << shape.status();
+  const std::string good = shape->metadata;
+  const auto message = [&] {
+    return std::string(Message(WriteProbeShard(*shape, Path("probe.gguf")).status()));
+  };
+  shape->metadata.replace(good.find("llama.context_length"), 1, 1, '\0');
+  EXPECT_THAT(message(), HasSubstr("key without a name"));
+  shape->metadata = good;
+  shape->metadata.replace(good.find("blk.0.attn_k.weight"), 19, "blk.1.attn_q.weight");
+  shape->layers = 2;  // of which the second has an attn_q already
+  shape->embedding = true;
+  EXPECT_THAT(message(), HasSubstr("blk.1.attn_q.weight is there twice"));
+}
+
 // ggml turns a block's scale into a float by a table of 65,536 entries: with few different scales its few
 // entries stay in the first cache, and the probe is quicker than the model (it was, by a fifth).
 TEST_F(ShardWriterTest, AProbesScalesAreAsManyAsTheModels) {

@@ -42,7 +42,9 @@ struct Sample {
   int servers_used = 0;
   double predicted_s = 0, measured_s = 0;
   double predicted_compute_s = 0, measured_compute_s = 0;  // of all stages, a token
+  double measured_queue_s = 0, measured_wire_s = 0;        // likewise
   double predicted_prefill_s = 0, measured_prefill_s = 0;
+  double predicted_prefill_compute_s = 0, measured_prefill_compute_s = 0;
   double Error() const { return std::fabs(predicted_s / measured_s - 1); }
 };
 
@@ -107,11 +109,31 @@ absl::StatusOr<Plan> PlanFor(const Fixture& fixture, const Cluster& cluster, con
   return cli::ToPlan({fixture.model, fixture.sha256, cluster, fixture.quality, workload}, problem, result);
 }
 
+// Where the time of a run went, over all stages.
+struct RunTimes {
+  double decode_s = 0, compute_s = 0, queue_s = 0, wire_s = 0, prefill_s = 0, prefill_compute_s = 0;
+};
+RunTimes TimesOf(const cli::Answer& answer) {
+  RunTimes times = {.decode_s = answer.decode_s, .prefill_s = answer.result.prefill_s};
+  for (const StageTimes& stage : answer.result.stages) {
+    times.compute_s += stage.decode_compute_s;
+    times.queue_s += stage.decode_queue_s;
+    times.wire_s += stage.decode_wire_s;
+    times.prefill_compute_s += stage.prefill_compute_s;
+  }
+  return times;
+}
+
+double MedianOf(const std::vector<RunTimes>& runs, double RunTimes::*part) {
+  std::vector<double> values;
+  for (const RunTimes& run : runs) values.push_back(run.*part);
+  return Median(values);
+}
+
 // Asks until enough runs saw the machine as it was at `usual_s`.
 absl::Status AskWhileSteady(const Fixture& fixture, Coordinator& ring, const cli::PromptOptions& prompt,
                             MachineWatch& watch, double usual_s, Sample& sample) {
-  std::vector<double> decode, prefill;
-  std::vector<std::vector<double>> compute;
+  std::vector<RunTimes> runs;
   ASSIGN_OR_RETURN(double before, watch.PassSeconds());
   for (int run = 0; run < kMaxRuns && sample.counted < kRuns; ++run) {
     if (Interrupted()) return InterruptedStatus();
@@ -124,18 +146,15 @@ absl::Status AskWhileSteady(const Fixture& fixture, Coordinator& ring, const cli
       continue;
     }
     ++sample.counted;
-    decode.push_back(answer.decode_s);
-    prefill.push_back(answer.result.prefill_s);
-    compute.resize(answer.result.stages.size());
-    for (size_t i = 0; i < compute.size(); ++i) {
-      compute[i].push_back(answer.result.stages[i].decode_compute_s);
-    }
+    runs.push_back(TimesOf(answer));
   }
   if (sample.counted < kRuns) return absl::OkStatus();
-  sample.measured_s = Median(decode);
-  sample.measured_prefill_s = Median(prefill);
-  sample.measured_compute_s = 0;
-  for (const std::vector<double>& stage : compute) sample.measured_compute_s += Median(stage);
+  sample.measured_s = MedianOf(runs, &RunTimes::decode_s);
+  sample.measured_compute_s = MedianOf(runs, &RunTimes::compute_s);
+  sample.measured_queue_s = MedianOf(runs, &RunTimes::queue_s);
+  sample.measured_wire_s = MedianOf(runs, &RunTimes::wire_s);
+  sample.measured_prefill_s = MedianOf(runs, &RunTimes::prefill_s);
+  sample.measured_prefill_compute_s = MedianOf(runs, &RunTimes::prefill_compute_s);
   return absl::OkStatus();
 }
 
@@ -160,8 +179,11 @@ absl::Status MeasureOnce(const Fixture& fixture, const Cluster& drawn, MachineWa
   sample.servers_used = static_cast<int>(plan.stages.size());
   sample.predicted_s = plan.predicted.decode_s;
   sample.predicted_prefill_s = plan.predicted.prefill_s;
-  sample.predicted_compute_s = 0;
-  for (const PlanStage& stage : plan.stages) sample.predicted_compute_s += stage.decode_s;
+  sample.predicted_compute_s = sample.predicted_prefill_compute_s = 0;
+  for (const PlanStage& stage : plan.stages) {
+    sample.predicted_compute_s += stage.decode_s;
+    sample.predicted_prefill_compute_s += stage.prefill_s;
+  }
   return AskWhileSteady(fixture, *coordinator, prompt, watch, Median(watched), sample);
 }
 
@@ -219,10 +241,14 @@ absl::StatusOr<bool> Run(int clusters, uint64_t seed, const std::string& demo) {
     RETURN_IF_ERROR(sample.status());
     errors.push_back(sample->Error());
     const auto ms = [](double seconds) { return fmt::format("{:.2f}", seconds * 1e3); };
-    cli::Say(fmt::format("{} ({} of {}): {} ms a token predicted, {} measured; computing {}, {}",
-                         cluster.name, errors.size(), drawn.size(), ms(sample->predicted_s),
-                         ms(sample->measured_s), ms(sample->predicted_compute_s),
-                         ms(sample->measured_compute_s)));
+    cli::Say(fmt::format("{} ({} of {}): {} ms a token predicted, {} measured", cluster.name, errors.size(),
+                         drawn.size(), ms(sample->predicted_s), ms(sample->measured_s)));
+    cli::Say(fmt::format(
+        "  computing {}, {}; between stages {}, {} in queues and {} on wires; prefill's computing {}, {}",
+        ms(sample->predicted_compute_s), ms(sample->measured_compute_s),
+        ms(sample->predicted_s - sample->predicted_compute_s), ms(sample->measured_queue_s),
+        ms(sample->measured_wire_s), ms(sample->predicted_prefill_compute_s),
+        ms(sample->measured_prefill_compute_s)));
     table.Add({sample->cluster, fmt::format("{}", sample->servers_used), ms(sample->predicted_s),
                ms(sample->measured_s), fmt::format("{:.1f} %", 100 * sample->Error()),
                ms(sample->predicted_compute_s), ms(sample->measured_compute_s),

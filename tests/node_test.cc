@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <fstream>
@@ -153,6 +154,12 @@ TEST_F(NodeTest, MeasuresLinks) {
   EXPECT_EQ(link->round_trip_s.size(), 20u);
   EXPECT_EQ(link->bytes_per_s.size(), 3u);
   EXPECT_TRUE(client_->MeasureLink(probe).ok());
+  const LinkProbeOptions slow = {.round_trips = 3, .large_messages = 0, .idle_s = 0.5};
+  const auto rested = client_->MeasureLink(slow);
+  ASSERT_TRUE(rested.ok()) << rested.status();
+  EXPECT_LT(*std::min_element(rested->round_trip_s.begin(), rested->round_trip_s.end()), slow.idle_s);
+  const LinkProbeOptions too_slow = {.idle_s = 2};
+  EXPECT_TRUE(absl::IsInvalidArgument(client_->MeasureLink(too_slow).status()));
   (*other)->Stop();
   const auto dead = client_->ProbeLink("b", (*other)->address(), probe);
   EXPECT_THAT(Says(dead.status()), HasSubstr((*other)->address()));

@@ -1,5 +1,8 @@
 #include "engine/stage.h"
 
+#include <sstream>
+#include <string>
+
 #include "base/file.h"
 #include "base/status.h"
 #include "engine/sampler.h"
@@ -44,6 +47,21 @@ TEST_F(StageTest, KnowsItself) {
   EXPECT_EQ(stage_->n_vocab(), 49152);
   EXPECT_EQ(stage_->kv_bytes(), 30LL * 2 * 2 * 192 * 256 * 3);  // 100 tokens take 256 cells
   EXPECT_GT(stage_->weight_bytes(), 90000000);
+}
+
+// With small ones, much of a token's time is looking up where its weights lie, the more the longer a stage
+// waited for its turn (third_party/patches/llama.cpp-*-huge-pages.patch).
+TEST_F(StageTest, WeightsLieInHugePagesWhereTheMachineHasThem) {
+  const auto offered = ReadFile("/sys/kernel/mm/transparent_hugepage/enabled");
+  if (!offered.ok() || offered->find("[never]") != std::string::npos) {
+    GTEST_SKIP() << "this machine has no transparent huge pages";
+  }
+  std::istringstream map(*ReadFile("/proc/self/smaps_rollup"));
+  int64_t huge_kib = 0;
+  for (std::string line; std::getline(map, line);) {
+    if (line.rfind("AnonHugePages:", 0) == 0) huge_kib = std::stoll(line.substr(line.find(':') + 1));
+  }
+  EXPECT_GT(huge_kib * 1024, stage_->weight_bytes() / 2);
 }
 
 TEST_F(StageTest, BadBatchesAreRefusedAndHarmless) {

@@ -155,9 +155,6 @@ UnitTime Added(const Timing& timing, const Timing& fixed, const UnitTime& layer,
 UnitTime PerLayer(const Timing& timing, const Timing& fixed, int layers, const ProfileOptions& options) {
   UnitTime time;
   time.decode_s = Rest(timing.decode_s, fixed.decode_s) / layers;
-  time.decode_s_per_ctx =
-      Rest(timing.decode_s, timing.decode_near_s) / layers /
-      static_cast<double>(std::max<int64_t>(1, options.decode_context - ServerProbe::kNearContext));
   SetPrefill(time, Rest(timing.prefill_small_s, fixed.prefill_small_s) / layers,
              Rest(timing.prefill_s, fixed.prefill_s) / layers, options);
   return time;
@@ -195,6 +192,19 @@ Timing FixedCost(const std::vector<std::pair<Timing, Timing>>& short_and_long,
   return fixed;
 }
 
+// What a token more in the KV cache adds to a layer. The type of the weights has no part in it: the median
+// over the types, as the difference is small and each of them noisy.
+double DecodePerContext(const std::vector<std::pair<Timing, Timing>>& short_and_long,
+                        const std::vector<int>& layers, const ProfileOptions& options) {
+  std::vector<double> slopes;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const Timing& lengthy = short_and_long[i].second;
+    slopes.push_back((lengthy.decode_s - lengthy.decode_near_s) / layers[i]);
+  }
+  return std::max(0.0, Median(slopes)) /
+         static_cast<double>(std::max<int64_t>(1, options.decode_context - ServerProbe::kNearContext));
+}
+
 absl::Status MeasureLayers(ServerProbe& probe, const std::vector<TensorType>& menu,
                            const ProfileOptions& options, ServerProfile& profile, Timing& fixed) {
   std::vector<std::pair<Timing, Timing>> pairs;
@@ -221,8 +231,11 @@ absl::Status MeasureLayers(ServerProbe& probe, const std::vector<TensorType>& me
                     left_out.empty() ? "the menu is empty" : left_out.back()));
   }
   fixed = FixedCost(pairs, layers);
+  const double per_context = DecodePerContext(pairs, layers, options);
   for (size_t i = 0; i < types.size(); ++i) {
-    profile.times["layer"][Name(types[i])] = PerLayer(pairs[i].second, fixed, layers[i], options);
+    UnitTime time = PerLayer(pairs[i].second, fixed, layers[i], options);
+    time.decode_s_per_ctx = per_context;
+    profile.times["layer"][Name(types[i])] = time;
   }
   return absl::OkStatus();
 }

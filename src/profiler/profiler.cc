@@ -99,7 +99,11 @@ absl::Status MeasureServers(const Cluster& cluster, Clients& clients, const Mode
   std::atomic<bool> failed = false;
   const auto measure_host = [&](const std::vector<size_t>& members) {
     ProfileOptions of_host = options;
-    if (members.size() == 1) of_host.sweep_bytes = 0;  // nobody else uses its caches
+    if (members.size() == 1) {
+      of_host.sweep_bytes = 0;  // nobody else uses its caches
+    } else {
+      of_host.idle_s /= 4;
+    }
     for (const size_t i : members) {
       const Server& server = cluster.servers[i];
       auto measured =

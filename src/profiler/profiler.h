@@ -30,9 +30,12 @@ struct ProfileOptions {
   // Every shard is timed once a round, and the median over the rounds counts: a machine that is slow for some
   // seconds would otherwise make the type it was timing look slow.
   int rounds = 3;
-  int decode_repeats = 7, prefill_repeats = 3;  // of each pass in a round
-  double idle_s = 0.01;            // pause before each timed pass, as a stage of a ring waits for the others
-  int64_t sweep_bytes = 32 << 20;  // memory touched in that pause, for servers that share a machine
+  int decode_repeats = 9, prefill_repeats = 2;  // of each pass in a round
+  // Pause before each timed pass, as a stage of a ring waits for the others: the longer it is, the slower
+  // what follows. On a machine that servers share, somebody works in most of that time: a quarter of the
+  // pause, and memory that is touched in place of theirs.
+  double idle_s = 0.01;
+  int64_t sweep_bytes = 64 << 20;
   LinkProbeOptions link;
   // Called with the share done (0 to 1) and what is being measured; returning false cancels (kCancelled).
   std::function<bool(double fraction, std::string_view what)> progress;

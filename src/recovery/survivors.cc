@@ -37,6 +37,7 @@ bool Carries(const Cluster& cluster, const Hop& hop, double timeout_s) {
   probe.round_trips = 1;
   probe.large_messages = 0;
   probe.limit_s = timeout_s;
+  probe.idle_s = 0;
   return (*client)->ProbeLink(hop.second, cluster.AddressFrom(hop.first, hop.second), probe).ok();
 }
 

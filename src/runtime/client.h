@@ -61,17 +61,20 @@ struct ProbeResult {
 };
 
 struct LinkProbeOptions {
-  int round_trips = 50;
+  int round_trips = 16;
   int64_t small_bytes = 64;
   int64_t large_messages = 8;        // streamed one after the other; 0: measure latency only
   int64_t large_bytes = 256 * 1024;  // of each, at most 2 MiB
   double limit_s = 5;                // no new message is started after this time
+  // Before each small message and each answer to one, at most 1 s: between the tokens of a ring everybody is
+  // asleep, and a message takes longer than in a rally.
+  double idle_s = 0.01;
 };
 
 struct LinkProbeResult {
-  std::vector<double> round_trip_s;  // of small messages over an open stream, the first few left out
-  std::vector<double> one_way_s;     // the way there; half the round trip where the clocks cannot be compared
-  std::vector<double> bytes_per_s;   // between the arrivals of large messages
+  // Of small messages over an open stream: both ways, without the pause between. The first few are left out.
+  std::vector<double> round_trip_s;
+  std::vector<double> bytes_per_s;  // between the arrivals of large messages
 };
 
 // Who we are and whom we expect at the other end.

@@ -1,5 +1,9 @@
 #include "runtime/link_meter.h"
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 #include "base/status.h"
 #include "runtime/machine.h"
 #include "runtime/rpc.h"
@@ -9,6 +13,7 @@ namespace {
 
 constexpr int kWarmUps = 5;
 constexpr int64_t kMaxPayload = 2 << 20;
+constexpr double kMaxIdleS = 1;
 constexpr double kSlackS = 20;  // beyond the limit: for the message that is under way on a slow link
 
 using EchoStream = grpc::ClientReaderWriterInterface<v1::EchoMessage, v1::EchoMessage>;
@@ -17,20 +22,21 @@ double SecondsBetween(int64_t from_ns, int64_t to_ns) { return static_cast<doubl
 
 bool RoundTrips(EchoStream& stream, const LinkProbeOptions& options, int64_t end_ns,
                 LinkProbeResult* result) {
-  const std::string here = BootId();
   v1::EchoMessage message, answer;
   message.set_payload(std::string(static_cast<size_t>(options.small_bytes), '.'));
   message.set_return_payload(true);
   for (int i = 0; i < kWarmUps + options.round_trips && MonotonicNanos() < end_ns; ++i) {
     message.set_number(static_cast<uint64_t>(i));
+    if (i >= kWarmUps) {
+      message.set_idle_us(static_cast<int64_t>(options.idle_s * 1e6));
+      std::this_thread::sleep_for(std::chrono::microseconds(message.idle_us()));
+    }
     const int64_t sent = MonotonicNanos();
     if (!stream.Write(message) || !stream.Read(&answer)) return false;
     const int64_t back = MonotonicNanos();
     if (i < kWarmUps) continue;
-    const bool same_clock = !here.empty() && answer.boot_id() == here;
-    result->round_trip_s.push_back(SecondsBetween(sent, back));
-    result->one_way_s.push_back(same_clock ? SecondsBetween(sent, answer.received_ns())
-                                           : SecondsBetween(sent, back) / 2);
+    const double there = SecondsBetween(answer.received_ns(), answer.sent_ns());
+    result->round_trip_s.push_back(std::max(0.0, SecondsBetween(sent, back) - there));
   }
   return true;
 }
@@ -65,10 +71,12 @@ absl::Status CheckLinkProbe(const LinkProbeOptions& options) {
   const bool good = options.round_trips >= 0 && options.round_trips <= 100'000 && options.small_bytes >= 0 &&
                     options.small_bytes <= kMaxPayload && options.large_messages >= 0 &&
                     options.large_messages <= 100'000 && options.large_bytes >= 0 &&
-                    options.large_bytes <= kMaxPayload && options.limit_s > 0 && options.limit_s <= 600;
+                    options.large_bytes <= kMaxPayload && options.limit_s > 0 && options.limit_s <= 600 &&
+                    options.idle_s >= 0 && options.idle_s <= kMaxIdleS;
   if (good) return absl::OkStatus();
-  return InvalidArgument("link probe out of range: at most 100000 messages of {} bytes in 600 s",
-                         kMaxPayload);
+  return InvalidArgument(
+      "link probe out of range: at most 100000 messages of {} bytes in 600 s, pauses of {} s", kMaxPayload,
+      kMaxIdleS);
 }
 
 absl::StatusOr<LinkProbeResult> MeasureLink(v1::Node::StubInterface& node, const std::string& address,
@@ -93,18 +101,21 @@ absl::StatusOr<LinkProbeResult> MeasureLink(v1::Node::StubInterface& node, const
 
 grpc::Status AnswerEchoes(grpc::ServerReaderWriter<v1::EchoMessage, v1::EchoMessage>& stream,
                           const std::function<void()>& on_message) {
-  const std::string here = BootId();
   v1::EchoMessage message, answer;
-  answer.set_boot_id(here);
   while (stream.Read(&message)) {
     answer.set_received_ns(MonotonicNanos());
     on_message();
+    if (message.idle_us() < 0 || message.idle_us() > static_cast<int64_t>(kMaxIdleS * 1e6)) {
+      return ToGrpc(InvalidArgument("a pause of {} us before an answer", message.idle_us()));
+    }
+    if (message.idle_us() > 0) std::this_thread::sleep_for(std::chrono::microseconds(message.idle_us()));
     answer.set_number(message.number());
     if (message.return_payload()) {
       answer.set_payload(message.payload());
     } else {
       answer.clear_payload();
     }
+    answer.set_sent_ns(MonotonicNanos());
     if (!stream.Write(answer)) break;
   }
   return grpc::Status::OK;

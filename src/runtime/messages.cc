@@ -70,6 +70,7 @@ v1::ProbeLinkRequest ToMessage(const std::string& server, const std::string& to,
   message.set_large_messages(options.large_messages);
   message.set_large_bytes(options.large_bytes);
   message.set_limit_s(options.limit_s);
+  message.set_idle_s(options.idle_s);
   return message;
 }
 
@@ -80,13 +81,13 @@ LinkProbeOptions FromMessage(const v1::ProbeLinkRequest& message) {
   options.large_messages = message.large_messages();
   options.large_bytes = message.large_bytes();
   options.limit_s = message.limit_s();
+  options.idle_s = message.idle_s();
   return options;
 }
 
 v1::LinkSamples ToMessage(const LinkProbeResult& result) {
   v1::LinkSamples message;
   message.mutable_round_trip_s()->Assign(result.round_trip_s.begin(), result.round_trip_s.end());
-  message.mutable_one_way_s()->Assign(result.one_way_s.begin(), result.one_way_s.end());
   message.mutable_bytes_per_s()->Assign(result.bytes_per_s.begin(), result.bytes_per_s.end());
   return message;
 }
@@ -94,7 +95,6 @@ v1::LinkSamples ToMessage(const LinkProbeResult& result) {
 LinkProbeResult FromMessage(const v1::LinkSamples& message) {
   LinkProbeResult result;
   result.round_trip_s.assign(message.round_trip_s().begin(), message.round_trip_s().end());
-  result.one_way_s.assign(message.one_way_s().begin(), message.one_way_s().end());
   result.bytes_per_s.assign(message.bytes_per_s().begin(), message.bytes_per_s().end());
   return result;
 }

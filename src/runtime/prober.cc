@@ -1,7 +1,11 @@
 #include "runtime/prober.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <numeric>
 #include <thread>
@@ -86,17 +90,30 @@ class Feeder {
   std::vector<float> hidden_;
 };
 
-// Memory that is none of the stage's; touching all of it pushes the stage out of the caches.
+// Memory that is none of the stage's; touching all of it pushes the stage out of the caches. In huge pages,
+// as the weights of other servers would be: looking small ones up takes longer than reading them.
 class Sweep {
  public:
-  explicit Sweep(int64_t bytes) : memory_(static_cast<size_t>(bytes)) {}
+  explicit Sweep(int64_t bytes) : bytes_(static_cast<size_t>(bytes)) {
+    const size_t whole = (bytes_ + kHugePage - 1) / kHugePage * kHugePage;
+    memory_.reset(static_cast<char*>(std::aligned_alloc(kHugePage, std::max(whole, kHugePage))));
+    if (memory_ == nullptr) bytes_ = 0;
+    if (bytes_ == 0) return;
+    madvise(memory_.get(), whole, MADV_HUGEPAGE);
+    std::memset(memory_.get(), 0, whole);
+  }
   void Touch() {
     constexpr size_t kLine = 64;
-    for (size_t i = 0; i < memory_.size(); i += kLine) memory_[i] = static_cast<char>(memory_[i] + 1);
+    for (size_t i = 0; i < bytes_; i += kLine) memory_[i] = static_cast<char>(memory_[i] + 1);
   }
 
  private:
-  std::vector<char> memory_;
+  static constexpr size_t kHugePage = 2 << 20;
+  struct Free {
+    void operator()(char* memory) const { std::free(memory); }
+  };
+  size_t bytes_;
+  std::unique_ptr<char[], Free> memory_;
 };
 
 absl::StatusOr<std::vector<double>> TimePass(Stage& stage, Feeder& feeder, const ProbePass& pass,
@@ -106,6 +123,10 @@ absl::StatusOr<std::vector<double>> TimePass(Stage& stage, Feeder& feeder, const
   Sweep sweep(pass.sweep_bytes);
   for (int i = -1; i < pass.repeats; ++i) {  // the first one warms up
     if (limits.stop && limits.stop()) return absl::CancelledError("the caller is gone");
+    if (pass.rows > 1) {  // a prompt comes after decoding: libllama plans the pass anew
+      RETURN_IF_ERROR(feeder.Run(pass.context, 1));
+      RETURN_IF_ERROR(stage.Truncate(0, static_cast<int32_t>(pass.context)));
+    }
     sweep.Touch();
     if (pass.idle_s > 0) std::this_thread::sleep_for(std::chrono::duration<double>(pass.idle_s));
     const int64_t start = MonotonicNanos();

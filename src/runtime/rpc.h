@@ -15,7 +15,7 @@
 
 namespace dilemma {
 
-inline constexpr uint32_t kProtocol = 1;
+inline constexpr uint32_t kProtocol = 2;
 inline constexpr int kMaxMessageBytes = 32 << 20;
 inline constexpr int64_t kChunkBytes = 256 * 1024;
 

@@ -178,6 +178,14 @@ TEST_F(ShardWriterTest, AProbeHasTheModelsShapesAndNoneOfItsWeights) {
   EXPECT_FALSE(WriteProbeShard(*shape, Path("probe.gguf")).ok());
 }
 
+TEST(QuantizeTest, TypesThatGgmlCannotMakeAreRefused) {
+  const std::vector<float> weights(256, 0.5F);
+  for (const int ggml : {9, 15, 24, 28}) {  // q8_1, q8_K, i8, f64
+    EXPECT_TRUE(absl::IsInvalidArgument(Quantize(weights, {ggml}, 256).status())) << ggml;
+  }
+  EXPECT_TRUE(Quantize(weights, *ParseTensorType("bf16"), 256).ok());
+}
+
 // A coordinator sends the shape: what ggml would end the process over is an error.
 TEST_F(ShardWriterTest, AProbesShapeIsCheckedAsAFileIs) {
   auto shape = MakeProbeShape(model_);

@@ -2,7 +2,7 @@
 // memory and are multiplied. Virtual machines change in both, within seconds.
 #pragma once
 
-#include <algorithm>
+#include <chrono>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "engine/stage.h"
 #include "quantizer/shard_writer.h"
+#include "runtime/cache_sweep.h"
 
 namespace dilemma {
 
@@ -36,15 +37,15 @@ class MachineWatch {
     return watch;
   }
 
-  // Seconds of a pass through the layers, out of cold caches as in a ring: the median of a few, in about 0.1
-  // s.
+  // Seconds of a pass through the layers, out of cold caches as in a ring: the median of a few, in about
+  // 0.1 s.
   absl::StatusOr<double> PassSeconds() {
     constexpr int kPasses = 5;
     const std::vector<float> hidden(static_cast<size_t>(stage_->n_embd()), 0.5F);
     const std::vector<RowPlace> rows = {{0, 0}};
     std::vector<double> seconds;
     for (int i = 0; i < kPasses; ++i) {
-      for (size_t at = 0; at < others_.size(); at += 64) ++others_[at];
+      others_.Touch(kOthersBytes);
       std::this_thread::sleep_for(std::chrono::milliseconds(3));
       const Stopwatch stopwatch;
       RETURN_IF_ERROR(
@@ -56,9 +57,10 @@ class MachineWatch {
   }
 
  private:
-  MachineWatch() : others_(size_t{64} << 20) {}
+  static constexpr int64_t kOthersBytes = 64 << 20;
+  MachineWatch() : others_(kOthersBytes) {}
   std::unique_ptr<Stage> stage_;
-  std::vector<char> others_;  // memory that pushes the stage out of the caches
+  CacheSweep others_;
 };
 
 }  // namespace dilemma

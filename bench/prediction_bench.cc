@@ -36,16 +36,17 @@ const std::vector<std::string> kMenu = {"q8_0", "q5_1", "q5_0", "q4_0", "iq4_nl"
 constexpr int kTrials = 3, kMaxRuns = 50;
 constexpr double kSteady = 0.05;
 
+// Where the time of a token goes, over all stages, and that of the prompt.
+struct Times {
+  double decode_s = 0, compute_s = 0, queue_s = 0, wire_s = 0, prefill_s = 0, prefill_compute_s = 0;
+};
+
 struct Sample {
   std::string cluster;
   int counted = 0, left_out = 0;  // runs
   int servers_used = 0;
-  double predicted_s = 0, measured_s = 0;
-  double predicted_compute_s = 0, measured_compute_s = 0;  // of all stages, a token
-  double measured_queue_s = 0, measured_wire_s = 0;        // likewise
-  double predicted_prefill_s = 0, measured_prefill_s = 0;
-  double predicted_prefill_compute_s = 0, measured_prefill_compute_s = 0;
-  double Error() const { return std::fabs(predicted_s / measured_s - 1); }
+  Times predicted, measured;  // nothing is predicted of queues
+  double Error() const { return std::fabs(predicted.decode_s / measured.decode_s - 1); }
 };
 
 double LogUniform(std::mt19937_64& random, double low, double high) {
@@ -109,12 +110,8 @@ absl::StatusOr<Plan> PlanFor(const Fixture& fixture, const Cluster& cluster, con
   return cli::ToPlan({fixture.model, fixture.sha256, cluster, fixture.quality, workload}, problem, result);
 }
 
-// Where the time of a run went, over all stages.
-struct RunTimes {
-  double decode_s = 0, compute_s = 0, queue_s = 0, wire_s = 0, prefill_s = 0, prefill_compute_s = 0;
-};
-RunTimes TimesOf(const cli::Answer& answer) {
-  RunTimes times = {.decode_s = answer.decode_s, .prefill_s = answer.result.prefill_s};
+Times TimesOf(const cli::Answer& answer) {
+  Times times = {.decode_s = answer.decode_s, .prefill_s = answer.result.prefill_s};
   for (const StageTimes& stage : answer.result.stages) {
     times.compute_s += stage.decode_compute_s;
     times.queue_s += stage.decode_queue_s;
@@ -124,16 +121,20 @@ RunTimes TimesOf(const cli::Answer& answer) {
   return times;
 }
 
-double MedianOf(const std::vector<RunTimes>& runs, double RunTimes::*part) {
-  std::vector<double> values;
-  for (const RunTimes& run : runs) values.push_back(run.*part);
-  return Median(values);
+Times TimesOf(const Plan& plan) {
+  Times times = {.decode_s = plan.predicted.decode_s, .prefill_s = plan.predicted.prefill_s};
+  for (const PlanStage& stage : plan.stages) {
+    times.compute_s += stage.decode_s;
+    times.prefill_compute_s += stage.prefill_s;
+  }
+  times.wire_s = times.decode_s - times.compute_s;
+  return times;
 }
 
 // Asks until enough runs saw the machine as it was at `usual_s`.
 absl::Status AskWhileSteady(const Fixture& fixture, Coordinator& ring, const cli::PromptOptions& prompt,
                             MachineWatch& watch, double usual_s, Sample& sample) {
-  std::vector<RunTimes> runs;
+  std::vector<Times> runs;
   ASSIGN_OR_RETURN(double before, watch.PassSeconds());
   for (int run = 0; run < kMaxRuns && sample.counted < kRuns; ++run) {
     if (Interrupted()) return InterruptedStatus();
@@ -149,12 +150,10 @@ absl::Status AskWhileSteady(const Fixture& fixture, Coordinator& ring, const cli
     runs.push_back(TimesOf(answer));
   }
   if (sample.counted < kRuns) return absl::OkStatus();
-  sample.measured_s = MedianOf(runs, &RunTimes::decode_s);
-  sample.measured_compute_s = MedianOf(runs, &RunTimes::compute_s);
-  sample.measured_queue_s = MedianOf(runs, &RunTimes::queue_s);
-  sample.measured_wire_s = MedianOf(runs, &RunTimes::wire_s);
-  sample.measured_prefill_s = MedianOf(runs, &RunTimes::prefill_s);
-  sample.measured_prefill_compute_s = MedianOf(runs, &RunTimes::prefill_compute_s);
+  for (double Times::*part : {&Times::decode_s, &Times::compute_s, &Times::queue_s, &Times::wire_s,
+                              &Times::prefill_s, &Times::prefill_compute_s}) {
+    sample.measured.*part = MedianOf(runs, part);
+  }
   return absl::OkStatus();
 }
 
@@ -177,13 +176,7 @@ absl::Status MeasureOnce(const Fixture& fixture, const Cluster& drawn, MachineWa
   ASSIGN_OR_RETURN(const auto coordinator,
                    cli::OpenPlan(plan, emulated->cluster(), dir.path() / "shards", *fixture.tokenizer));
   sample.servers_used = static_cast<int>(plan.stages.size());
-  sample.predicted_s = plan.predicted.decode_s;
-  sample.predicted_prefill_s = plan.predicted.prefill_s;
-  sample.predicted_compute_s = sample.predicted_prefill_compute_s = 0;
-  for (const PlanStage& stage : plan.stages) {
-    sample.predicted_compute_s += stage.decode_s;
-    sample.predicted_prefill_compute_s += stage.prefill_s;
-  }
+  sample.predicted = TimesOf(plan);
   return AskWhileSteady(fixture, *coordinator, prompt, watch, Median(watched), sample);
 }
 
@@ -240,20 +233,18 @@ absl::StatusOr<bool> Run(int clusters, uint64_t seed, const std::string& demo) {
     }
     RETURN_IF_ERROR(sample.status());
     errors.push_back(sample->Error());
+    const Times &predicted = sample->predicted, &measured = sample->measured;
     const auto ms = [](double seconds) { return fmt::format("{:.2f}", seconds * 1e3); };
     cli::Say(fmt::format("{} ({} of {}): {} ms a token predicted, {} measured", cluster.name, errors.size(),
-                         drawn.size(), ms(sample->predicted_s), ms(sample->measured_s)));
+                         drawn.size(), ms(predicted.decode_s), ms(measured.decode_s)));
     cli::Say(fmt::format(
         "  computing {}, {}; between stages {}, {} in queues and {} on wires; prefill's computing {}, {}",
-        ms(sample->predicted_compute_s), ms(sample->measured_compute_s),
-        ms(sample->predicted_s - sample->predicted_compute_s), ms(sample->measured_queue_s),
-        ms(sample->measured_wire_s), ms(sample->predicted_prefill_compute_s),
-        ms(sample->measured_prefill_compute_s)));
-    table.Add({sample->cluster, fmt::format("{}", sample->servers_used), ms(sample->predicted_s),
-               ms(sample->measured_s), fmt::format("{:.1f} %", 100 * sample->Error()),
-               ms(sample->predicted_compute_s), ms(sample->measured_compute_s),
-               FormatDuration(sample->predicted_prefill_s), FormatDuration(sample->measured_prefill_s),
-               fmt::format("{}", sample->left_out)});
+        ms(predicted.compute_s), ms(measured.compute_s), ms(predicted.wire_s), ms(measured.queue_s),
+        ms(measured.wire_s), ms(predicted.prefill_compute_s), ms(measured.prefill_compute_s)));
+    table.Add({sample->cluster, fmt::format("{}", sample->servers_used), ms(predicted.decode_s),
+               ms(measured.decode_s), fmt::format("{:.1f} %", 100 * sample->Error()), ms(predicted.compute_s),
+               ms(measured.compute_s), FormatDuration(predicted.prefill_s),
+               FormatDuration(measured.prefill_s), fmt::format("{}", sample->left_out)});
   }
   if (errors.empty()) return FailedPrecondition("no cluster could be planned");
   const double median = Median(errors), worst = *std::max_element(errors.begin(), errors.end());

@@ -65,9 +65,13 @@ void LogLine(ggml_log_level level, const char* text, void*) {
   if (!line.empty() && level != GGML_LOG_LEVEL_CONT) spdlog::debug("ggml: {}", line);
 }
 
-}  // namespace
+// Once: libllama's log takes ggml's messages over where it is set up later.
+void RouteGgmlLog() {
+  static const bool routed = (ggml_log_set(LogLine, nullptr), true);
+  (void)routed;
+}
 
-void RouteGgmlLog() { ggml_log_set(LogLine, nullptr); }
+}  // namespace
 
 void FreeGguf::operator()(gguf_context* context) const { gguf_free(context); }
 

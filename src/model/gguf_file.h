@@ -57,7 +57,4 @@ class GgufFile {
   std::vector<TensorInfo> tensors_;
 };
 
-// Sends ggml's own messages to the log, at debug level.
-void RouteGgmlLog();
-
 }  // namespace dilemma

@@ -28,17 +28,12 @@ struct Timing {
   int64_t buffer_bytes = 0;    // resident growth beyond weights and KV cache; the largest
 };
 
-Timing MedianOf(const std::vector<Timing>& rounds) {
-  const auto median = [&rounds](double Timing::*part) {
-    std::vector<double> values;
-    for (const Timing& timing : rounds) values.push_back(timing.*part);
-    return Median(values);
-  };
+Timing MedianTiming(const std::vector<Timing>& rounds) {
   Timing all;
-  all.decode_near_s = median(&Timing::decode_near_s);
-  all.decode_s = median(&Timing::decode_s);
-  all.prefill_small_s = median(&Timing::prefill_small_s);
-  all.prefill_s = median(&Timing::prefill_s);
+  all.decode_near_s = MedianOf(rounds, &Timing::decode_near_s);
+  all.decode_s = MedianOf(rounds, &Timing::decode_s);
+  all.prefill_small_s = MedianOf(rounds, &Timing::prefill_small_s);
+  all.prefill_s = MedianOf(rounds, &Timing::prefill_s);
   for (const Timing& timing : rounds) all.buffer_bytes = std::max(all.buffer_bytes, timing.buffer_bytes);
   return all;
 }
@@ -83,7 +78,7 @@ class ServerProbe {
     timing.buffer_bytes = std::max<int64_t>(0, result->rss_bytes - result->weight_bytes - result->kv_bytes);
     std::vector<Timing>& rounds = rounds_[{layers, embedding, head, Name(type)}];
     rounds.push_back(timing);
-    return MedianOf(rounds);
+    return MedianTiming(rounds);
   }
 
   // The long shard, with fewer layers where memory is short; `layers` is what it had.

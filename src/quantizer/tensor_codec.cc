@@ -8,6 +8,15 @@
 #include "ggml.h"
 
 namespace dilemma {
+namespace {
+
+// ggml ends the process over others: integers, doubles, and what it makes of activations only.
+bool CanBeMade(ggml_type type) {
+  if (type == GGML_TYPE_F32 || type == GGML_TYPE_F16 || type == GGML_TYPE_BF16) return true;
+  return ggml_is_quantized(type) && type != GGML_TYPE_Q8_1 && type != GGML_TYPE_Q8_K;
+}
+
+}  // namespace
 
 std::vector<float> Dequantize(std::string_view bytes, TensorType type, int64_t row_length) {
   const int64_t row_bytes = RowBytes(type, row_length);
@@ -24,16 +33,6 @@ std::vector<float> Dequantize(std::string_view bytes, TensorType type, int64_t r
   });
   return weights;
 }
-
-namespace {
-
-// ggml ends the process over others: integers, doubles, and what it makes of activations only.
-bool CanBeMade(ggml_type type) {
-  if (type == GGML_TYPE_F32 || type == GGML_TYPE_F16 || type == GGML_TYPE_BF16) return true;
-  return ggml_is_quantized(type) && type != GGML_TYPE_Q8_1 && type != GGML_TYPE_Q8_K;
-}
-
-}  // namespace
 
 absl::StatusOr<std::string> Quantize(std::span<const float> weights, TensorType type, int64_t row_length,
                                      std::span<const float> importance) {

@@ -25,11 +25,12 @@ bool RoundTrips(EchoStream& stream, const LinkProbeOptions& options, int64_t end
   v1::EchoMessage message, answer;
   message.set_payload(std::string(static_cast<size_t>(options.small_bytes), '.'));
   message.set_return_payload(true);
+  const auto idle_us = static_cast<int64_t>(options.idle_s * 1e6);
   for (int i = 0; i < kWarmUps + options.round_trips && MonotonicNanos() < end_ns; ++i) {
     message.set_number(static_cast<uint64_t>(i));
     if (i >= kWarmUps) {
-      message.set_idle_us(static_cast<int64_t>(options.idle_s * 1e6));
-      std::this_thread::sleep_for(std::chrono::microseconds(message.idle_us()));
+      message.set_idle_us(idle_us);
+      std::this_thread::sleep_for(std::chrono::microseconds(idle_us));
     }
     const int64_t sent = MonotonicNanos();
     if (!stream.Write(message) || !stream.Read(&answer)) return false;

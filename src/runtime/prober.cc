@@ -1,11 +1,7 @@
 #include "runtime/prober.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <numeric>
 #include <thread>
@@ -14,6 +10,7 @@
 #include "base/units.h"
 #include "engine/stage.h"
 #include "engine/stage_memory.h"
+#include "runtime/cache_sweep.h"
 #include "runtime/machine.h"
 
 namespace dilemma {
@@ -90,44 +87,18 @@ class Feeder {
   std::vector<float> hidden_;
 };
 
-// Memory that is none of the stage's; touching all of it pushes the stage out of the caches. In huge pages,
-// as the weights of other servers would be: looking small ones up takes longer than reading them.
-class Sweep {
- public:
-  explicit Sweep(int64_t bytes) : bytes_(static_cast<size_t>(bytes)) {
-    const size_t whole = (bytes_ + kHugePage - 1) / kHugePage * kHugePage;
-    memory_.reset(static_cast<char*>(std::aligned_alloc(kHugePage, std::max(whole, kHugePage))));
-    if (memory_ == nullptr) bytes_ = 0;
-    if (bytes_ == 0) return;
-    madvise(memory_.get(), whole, MADV_HUGEPAGE);
-    std::memset(memory_.get(), 0, whole);
-  }
-  void Touch() {
-    constexpr size_t kLine = 64;
-    for (size_t i = 0; i < bytes_; i += kLine) memory_[i] = static_cast<char>(memory_[i] + 1);
-  }
-
- private:
-  static constexpr size_t kHugePage = 2 << 20;
-  struct Free {
-    void operator()(char* memory) const { std::free(memory); }
-  };
-  size_t bytes_;
-  std::unique_ptr<char[], Free> memory_;
-};
-
-absl::StatusOr<std::vector<double>> TimePass(Stage& stage, Feeder& feeder, const ProbePass& pass,
-                                             int64_t chunk, const ProbeLimits& limits) {
+absl::StatusOr<std::vector<double>> TimePass(Stage& stage, Feeder& feeder, CacheSweep& sweep,
+                                             const ProbePass& pass, int64_t chunk,
+                                             const ProbeLimits& limits) {
   RETURN_IF_ERROR(feeder.Fill(pass.context, chunk));
   std::vector<double> seconds;
-  Sweep sweep(pass.sweep_bytes);
   for (int i = -1; i < pass.repeats; ++i) {  // the first one warms up
     if (limits.stop && limits.stop()) return absl::CancelledError("the caller is gone");
     if (pass.rows > 1) {  // a prompt comes after decoding: libllama plans the pass anew
       RETURN_IF_ERROR(feeder.Run(pass.context, 1));
       RETURN_IF_ERROR(stage.Truncate(0, static_cast<int32_t>(pass.context)));
     }
-    sweep.Touch();
+    sweep.Touch(pass.sweep_bytes);
     if (pass.idle_s > 0) std::this_thread::sleep_for(std::chrono::duration<double>(pass.idle_s));
     const int64_t start = MonotonicNanos();
     RETURN_IF_ERROR(feeder.Run(pass.context, pass.rows));
@@ -136,6 +107,21 @@ absl::StatusOr<std::vector<double>> TimePass(Stage& stage, Feeder& feeder, const
     RETURN_IF_ERROR(stage.Truncate(0, static_cast<int32_t>(pass.context)));
   }
   return seconds;
+}
+
+absl::StatusOr<std::vector<std::vector<double>>> TimePasses(Stage& stage,
+                                                            const std::vector<ProbePass>& passes,
+                                                            int64_t chunk, const ProbeLimits& limits) {
+  int64_t sweep_bytes = 0;
+  for (const ProbePass& pass : passes) sweep_bytes = std::max(sweep_bytes, pass.sweep_bytes);
+  CacheSweep sweep(sweep_bytes);
+  Feeder feeder(&stage);
+  std::vector<std::vector<double>> all;
+  for (const ProbePass& pass : passes) {
+    ASSIGN_OR_RETURN(auto seconds, TimePass(stage, feeder, sweep, pass, chunk, limits));
+    all.push_back(std::move(seconds));
+  }
+  return all;
 }
 
 absl::StatusOr<ProbeResult> TimeShard(const ProbeRequest& request, const ProbeLimits& limits,
@@ -160,12 +146,8 @@ absl::StatusOr<ProbeResult> TimeShard(const ProbeRequest& request, const ProbeLi
   ProbeResult result;
   result.weight_bytes = stage->weight_bytes();
   result.kv_bytes = stage->kv_bytes();
-  Feeder feeder(stage.get());
-  for (const ProbePass& pass : request.passes) {
-    const int64_t chunk = std::min(options.max_batch, kFillRows);
-    ASSIGN_OR_RETURN(auto seconds, TimePass(*stage, feeder, pass, chunk, limits));
-    result.seconds.push_back(std::move(seconds));
-  }
+  const int64_t chunk = std::min(options.max_batch, kFillRows);
+  ASSIGN_OR_RETURN(result.seconds, TimePasses(*stage, request.passes, chunk, limits));
   ReleaseFreeMemory();
   result.rss_bytes = std::max<int64_t>(0, ResidentBytes() - rss_before);
   return result;

@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "engine/backend.h"
 #include "engine/llama_stage.h"
+#include "engine/row_check.h"
 #include "engine/shard_check.h"
 #include "engine/stage_memory.h"
 #include "llama.h"
@@ -53,11 +54,13 @@ llama_context_params ContextParams(const ShardShape& shape, const StageOptions& 
 
 class LlamaStage : public Stage {
  public:
-  LlamaStage(ModelPtr model, ContextPtr context, const ShardShape& shape, const StageOptions& options)
+  LlamaStage(ModelPtr model, ContextPtr context, const ShardShape& shape, const StageOptions& options,
+             int64_t rows_alike)
       : model_(std::move(model)),
         context_(std::move(context)),
         shape_(shape),
         options_(options),
+        rows_alike_(rows_alike),
         max_outputs_(ContextParams(shape, options).n_outputs_max),
         next_position_(static_cast<size_t>(options.sequences), 0) {}
 
@@ -69,6 +72,8 @@ class LlamaStage : public Stage {
     return shape_.kv_bytes_per_token * PaddedContext(options_) * options_.sequences;
   }
   int64_t weight_bytes() const override { return static_cast<int64_t>(llama_model_size(model_.get())); }
+
+  int64_t rows_alike() const override { return rows_alike_; }
 
   absl::StatusOr<std::span<const float>> Run(const StageInput& input) override {
     RETURN_IF_ERROR(CheckShapes(input));
@@ -208,6 +213,7 @@ class LlamaStage : public Stage {
   ContextPtr context_;  // before model_ to go
   ShardShape shape_;
   StageOptions options_;
+  int64_t rows_alike_;
   size_t max_outputs_;
   std::vector<int32_t> next_position_;  // of each sequence
 
@@ -255,7 +261,8 @@ absl::StatusOr<std::unique_ptr<Stage>> LoadLlamaStage(const std::filesystem::pat
     if (context == nullptr) {
       return file.Error(fmt::format("libllama cannot run it: {}", TakeBackendErrors()));
     }
-    return std::make_unique<LlamaStage>(std::move(model), std::move(context), shape, options);
+    const int64_t rows_alike = devices == StageDevices::kHere ? RowsThatComeOutAlike(file, shape) : 1;
+    return std::make_unique<LlamaStage>(std::move(model), std::move(context), shape, options, rows_alike);
   } catch (const std::exception& error) {
     return file.Error(fmt::format("libllama cannot load it: {}", error.what()));
   }

@@ -21,6 +21,8 @@ struct StageOptions {
       false;  // a stage with the head: logits buffer for max_batch rows instead of one per sequence
 };
 
+inline constexpr int64_t kAnyRows = int64_t{1} << 30;
+
 // One row of a batch: a token's place in its sequence.
 struct RowPlace {
   int32_t position = 0;
@@ -51,6 +53,9 @@ class Stage {
   virtual int64_t n_vocab() const = 0;
   virtual int64_t kv_bytes() const = 0;  // of the KV cache as allocated
   virtual int64_t weight_bytes() const = 0;
+  // A row comes out as it would alone, bit by bit, in batches of up to so many rows. 1: in none; kAnyRows: in
+  // all, as with most tensor types (third_party/patches/llama.cpp-*-rows.patch).
+  virtual int64_t rows_alike() const = 0;
 
   // Runs one batch. Shapes, positions (consecutive in their sequence, below `context`), slots and token ids
   // are checked first: a bad one gives kInvalidArgument, never an abort. The result views memory of the

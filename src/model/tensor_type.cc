@@ -60,6 +60,12 @@ bool Admits(TensorType type, int64_t row_length) {
 
 bool IsQuantized(TensorType type) { return Known(type.ggml) && ggml_is_quantized(Ggml(type)); }
 
+bool CanBeMade(TensorType type) {
+  const ggml_type ggml = Ggml(type);
+  if (ggml == GGML_TYPE_F32 || ggml == GGML_TYPE_F16 || ggml == GGML_TYPE_BF16) return true;
+  return IsQuantized(type) && ggml != GGML_TYPE_Q8_1 && ggml != GGML_TYPE_Q8_K;
+}
+
 std::vector<TensorType> Menu(int64_t row_length) {
   std::vector<TensorType> menu;
   for (ggml_type type : kMenu) {

@@ -25,6 +25,7 @@ double BitsPerWeight(TensorType type);                  // scales included
 int64_t RowBytes(TensorType type, int64_t row_length);  // row_length is a multiple of BlockSize
 bool Admits(TensorType type, int64_t row_length);
 bool IsQuantized(TensorType type);
+bool CanBeMade(TensorType type);  // ggml ends the process over others: integers, doubles, activations' types
 
 // Types that a matrix with rows of this length may have, by descending bits; only types whose kernels run at
 // speed on CPUs and which ggml can produce without an importance matrix. F16 first.

@@ -8,15 +8,6 @@
 #include "ggml.h"
 
 namespace dilemma {
-namespace {
-
-// ggml ends the process over others: integers, doubles, and what it makes of activations only.
-bool CanBeMade(ggml_type type) {
-  if (type == GGML_TYPE_F32 || type == GGML_TYPE_F16 || type == GGML_TYPE_BF16) return true;
-  return ggml_is_quantized(type) && type != GGML_TYPE_Q8_1 && type != GGML_TYPE_Q8_K;
-}
-
-}  // namespace
 
 std::vector<float> Dequantize(std::string_view bytes, TensorType type, int64_t row_length) {
   const int64_t row_bytes = RowBytes(type, row_length);
@@ -44,7 +35,7 @@ absl::StatusOr<std::string> Quantize(std::span<const float> weights, TensorType 
     return InvalidArgument("importance has {} columns for rows of {} weights", importance.size(), row_length);
   }
   const auto ggml = static_cast<ggml_type>(type.ggml);
-  if (!CanBeMade(ggml)) return InvalidArgument("weights cannot be {}", Name(type));
+  if (!CanBeMade(type)) return InvalidArgument("weights cannot be {}", Name(type));
   if (importance.empty() && ggml_quantize_requires_imatrix(ggml)) {
     return InvalidArgument("{} cannot be made without an importance matrix", Name(type));
   }

@@ -64,12 +64,14 @@ absl::Status OpenStage::WarmUp() {
   return stage_->Truncate(0, 0);
 }
 
-absl::Status OpenStage::Start(std::unique_ptr<Outlet> next, std::set<int32_t> end_tokens) {
+absl::Status OpenStage::Start(std::unique_ptr<Outlet> next, std::set<int32_t> end_tokens,
+                              int64_t rows_alike) {
   const std::lock_guard lock(mutex_);
   if (started_ || closed_) return FailedPrecondition("stage {} is connected already", options_.index);
   started_ = true;
   next_ = std::move(next);
   maker_.SetEndTokens(std::move(end_tokens));
+  scheduler_.SetRowsAlike(rows_alike);
   thread_ = std::thread([this] { Loop(); });
   return absl::OkStatus();
 }

@@ -50,8 +50,9 @@ class OpenStage {
   bool first() const { return options_.index == 0; }
   bool last() const { return options_.index + 1 == options_.stages; }
 
-  // Joins the stage to the next one and starts it. Once only.
-  absl::Status Start(std::unique_ptr<Outlet> next, std::set<int32_t> end_tokens);
+  // Joins the stage to the next one and starts it. Once only. `rows_alike`: the least Stage::rows_alike of
+  // all stages.
+  absl::Status Start(std::unique_ptr<Outlet> next, std::set<int32_t> end_tokens, int64_t rows_alike);
 
   // From the coordinator, to the first stage.
   absl::Status Submit(const v1::SubmitRequest& request);

@@ -6,6 +6,7 @@
 
 #include "base/interrupt.h"
 #include "base/status.h"
+#include "engine/stage.h"
 #include "runtime/rpc.h"
 
 namespace dilemma {
@@ -96,9 +97,11 @@ absl::Status Ring::OpenStages(const Plan& plan, const Cluster& cluster) {
 }
 
 absl::Status Ring::JoinStages(const Cluster& cluster) {
+  int64_t rows_alike = kAnyRows;
   {
     const std::lock_guard lock(mutex_);
     answered_.assign(lines_.size(), false);
+    for (const v1::StageOpened& opened : opened_) rows_alike = std::min(rows_alike, opened.rows_alike());
   }
   for (size_t k = 0; k < lines_.size(); ++k) {
     const std::string& next = servers_[(k + 1) % servers_.size()];
@@ -106,6 +109,7 @@ absl::Status Ring::JoinStages(const Cluster& cluster) {
     v1::ConnectStage& connect = *command.mutable_connect();
     connect.set_server(next);
     if (next != servers_[k]) connect.set_address(cluster.AddressFrom(servers_[k], next));
+    connect.set_rows_alike(rows_alike);
     connect.mutable_end_tokens()->Assign(options_.end_tokens.begin(), options_.end_tokens.end());
     lines_[k]->Send(command);
   }

@@ -142,7 +142,8 @@ void Scheduler::AddPrompt(ScheduledBatch* work) {
   const int64_t left = request.PromptLeft();
   const int64_t drawn = std::clamp<int64_t>(request.submitted.options().drawn(), 0, left);
   const int64_t fresh = left - drawn;  // not yet of an answer
-  const int64_t rows = fresh > 0 ? std::min({fresh, options_.max_batch, options_.prefill_chunk}) : 1;
+  const int64_t together = fresh > 0 ? fresh : std::min(left, rows_alike_);
+  const int64_t rows = std::min({together, options_.max_batch, options_.prefill_chunk});
   v1::BatchRun* run = work->batch.add_runs();
   run->set_request(request.submitted.request());
   run->set_slot(request.slot);

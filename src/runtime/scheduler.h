@@ -5,14 +5,13 @@
 // `groups` of them on their way; whose token came back first goes first. Prompts take turns chunk by chunk,
 // move through the stages like goods on a belt, and nobody waits for a long one to end: where both could set
 // out, a group and a chunk take turns as well. They never share a batch. It would save no pass (libllama cuts
-// a batch into parts with equally many rows of every sequence), and a row that has other rows beside it is
-// rounded otherwise by some tensor types' products: a user's text would depend on who else asks.
+// a batch into parts with equally many rows of every sequence).
 //
-// Where a prompt ends with tokens that another ring sampled (RequestOptions.drawn), these go through one by
-// one, as they did there: on many processors a product with several rows rounds otherwise than one with a
-// single row, and the rest of the answer would be another one. Such requests go before new prompts, as their
-// users saw tokens stop, and the one with the fewest rows left goes first: they come all at once, when a ring
-// is opened again, and so the first of them goes on soonest. There are no more of them than slots.
+// Where a prompt ends with tokens that another ring sampled (RequestOptions.drawn), these go through in
+// chunks in which a row comes out as it would alone (SetRowsAlike), as they went through one by one there:
+// rounded otherwise, the rest of the answer would be another one. Such requests go before new prompts, as
+// their users saw tokens stop, and the one with the fewest rows left goes first: they come all at once, when
+// a ring is opened again, and so the first of them goes on soonest. There are no more of them than slots.
 #pragma once
 
 #include <algorithm>
@@ -46,6 +45,8 @@ struct ScheduledBatch {
 class Scheduler {
  public:
   explicit Scheduler(const SchedulerOptions& options);
+  // The least Stage::rows_alike of all stages.
+  void SetRowsAlike(int64_t rows) { rows_alike_ = std::max<int64_t>(1, rows); }
 
   // kInvalidArgument for a prompt that is empty or longer than the context, or a request that is there
   // already; kResourceExhausted where those that wait are too many, or too long together.
@@ -78,6 +79,7 @@ class Scheduler {
   size_t GroupRows() const;
 
   const SchedulerOptions options_;
+  int64_t rows_alike_ = 1;
   std::deque<Request> waiting_;
   int64_t waiting_tokens_ = 0;          // of their prompts
   std::map<uint64_t, Request> active_;  // by request: the order they were submitted in

@@ -1,6 +1,7 @@
 #include "runtime/scheduler.h"
 
 #include <limits>
+#include <map>
 
 #include "gtest/gtest.h"
 
@@ -77,6 +78,26 @@ TEST(SchedulerTest, TokensOfAnAnswerGoOneByOneAsTheyWereMade) {
   }
   EXPECT_EQ(rows, (std::vector<uint32_t>{4, 2, 1, 1}));
   EXPECT_TRUE(sampled);
+}
+
+TEST(SchedulerTest, TokensOfAnAnswerGoInChunksOfRowsThatComeOutAsTheyWouldAlone) {
+  const std::map<int64_t, std::vector<uint32_t>> expected = {
+      {0, {2, 1, 1, 1, 1, 1, 1, 1, 1, 1}}, {3, {2, 3, 3, 3}}, {1000, {2, 4, 4, 1}}};
+  for (const auto& [alike, chunks] : expected) {
+    Scheduler scheduler(kTwoSlots);
+    scheduler.SetRowsAlike(alike);
+    v1::SubmitRequest request = Request(1, 11);
+    request.mutable_options()->set_drawn(9);
+    ASSERT_TRUE(scheduler.Submit(request, 0).ok());
+    std::vector<uint32_t> rows;
+    while (scheduler.Ready()) {
+      const ScheduledBatch next = scheduler.Next();
+      rows.push_back(next.batch.runs(0).rows());
+      EXPECT_EQ(next.batch.runs(0).sample(), rows.size() == chunks.size());
+      scheduler.Return(Back(next.batch.number()), 1);
+    }
+    EXPECT_EQ(rows, chunks);
+  }
 }
 
 TEST(SchedulerTest, AnswersThatGoOnComeBeforeNewPromptsAndTheShortestFirst) {

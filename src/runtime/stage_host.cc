@@ -147,6 +147,7 @@ absl::Status StageHost::Session::Open(const v1::OpenStage& open) {
   opened.set_weight_bytes(weights);
   opened.set_kv_bytes(kv);
   opened.set_rss_bytes(grown);
+  opened.set_rows_alike(stage_->stage().rows_alike());
   sink_(event);
   return absl::OkStatus();
 }
@@ -170,8 +171,8 @@ absl::Status StageHost::Session::Connect(const v1::ConnectStage& connect) {
     OpenStage* stage = stage_.get();  // outlives its outlet
     ASSIGN_OR_RETURN(outlet, ConnectPeer(peer, [stage](const absl::Status& loss) { stage->Fail(loss); }));
   }
-  RETURN_IF_ERROR(
-      stage_->Start(std::move(outlet), {connect.end_tokens().begin(), connect.end_tokens().end()}));
+  RETURN_IF_ERROR(stage_->Start(std::move(outlet), {connect.end_tokens().begin(), connect.end_tokens().end()},
+                                connect.rows_alike()));
   v1::StageEvent event;
   event.mutable_connected();
   sink_(event);

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <map>
-#include <memory>
+#include <mutex>
+#include <thread>
 #include <tuple>
 
 #include "base/interrupt.h"
@@ -12,37 +13,74 @@
 namespace dilemma::cli {
 namespace {
 
-// What a plan says to a prompt, each asked once.
+// What tells one question to a plan from another.
+using Key = std::tuple<std::vector<int32_t>, double, uint32_t, int64_t, int64_t>;
+Key KeyOf(const GenerateRequest& request) {
+  return {request.prompt, request.sampling.temperature, request.sampling.seed, request.sampling.drawn,
+          request.max_tokens};
+}
+using Questions = std::map<std::string, std::map<Key, GenerateRequest>>;  // by plan
+using Told = std::function<void(size_t done, size_t questions)>;
+
+// What plans say to prompts.
 class Undisturbed {
  public:
   Undisturbed(FindPlan find_plan, const Cluster& cluster, std::filesystem::path shards,
               const CoordinatorOptions& options)
       : find_plan_(std::move(find_plan)), cluster_(cluster), shards_(std::move(shards)), options_(options) {}
 
-  absl::StatusOr<GenerateResult> Ask(const std::string& plan, const GenerateRequest& request) {
-    const auto key = std::tuple(plan, request.prompt, request.sampling.temperature, request.sampling.seed,
-                                request.sampling.drawn, request.max_tokens);
-    if (const auto it = known_.find(key); it != known_.end()) return it->second;
-    if (plan != open_plan_) {
-      open_.reset();  // servers hold one at a time
-      const std::optional<Plan> found = find_plan_(plan);
-      if (!found.has_value()) return Internal("no plan {} was in use", plan);
-      ASSIGN_OR_RETURN(open_, Coordinator::Open(*found, cluster_, shards_, options_));
-      open_plan_ = plan;
-    }
-    ASSIGN_OR_RETURN(GenerateResult result, open_->Generate(request));
-    return known_.emplace(key, std::move(result)).first->second;
+  // Plan by plan, as servers hold one at a time; as many questions at once as a plan has users.
+  absl::Status AskAll(const Questions& questions, const Told& told) {
+    size_t all = 0;
+    for (const auto& [plan, list] : questions) all += list.size();
+    for (const auto& [plan, list] : questions) RETURN_IF_ERROR(AskPlan(plan, list, all, told));
+    return absl::OkStatus();
+  }
+
+  const GenerateResult& Answer(const std::string& plan, const GenerateRequest& request) const {
+    return known_.at({plan, KeyOf(request)});
   }
 
  private:
-  using Key = std::tuple<std::string, std::vector<int32_t>, double, uint32_t, int64_t, int64_t>;
+  absl::Status AskPlan(const std::string& id, const std::map<Key, GenerateRequest>& list, size_t all,
+                       const Told& told) {
+    const std::optional<Plan> plan = find_plan_(id);
+    if (!plan.has_value()) return Internal("no plan {} was in use", id);
+    ASSIGN_OR_RETURN(const auto ring, Coordinator::Open(*plan, cluster_, shards_, options_));
+    std::mutex mutex;
+    absl::Status failed;
+    auto next = list.begin();
+    const auto ask = [&] {
+      std::unique_lock lock(mutex);
+      while (next != list.end() && failed.ok()) {
+        if (Interrupted()) {
+          failed = InterruptedStatus();
+          return;
+        }
+        const auto& [key, request] = *next++;
+        told(asked_++, all);
+        lock.unlock();
+        absl::StatusOr<GenerateResult> answer = ring->Generate(request);
+        lock.lock();
+        if (answer.ok()) {
+          known_.emplace(std::pair(id, key), *std::move(answer));
+        } else {
+          failed.Update(answer.status());
+        }
+      }
+    };
+    std::vector<std::thread> users;
+    for (int64_t user = 0; user < plan->workload.users; ++user) users.emplace_back(ask);
+    for (std::thread& user : users) user.join();
+    return failed;
+  }
+
   const FindPlan find_plan_;
   const Cluster cluster_;
   const std::filesystem::path shards_;
   const CoordinatorOptions options_;
-  std::string open_plan_;
-  std::unique_ptr<Coordinator> open_;
-  std::map<Key, GenerateResult> known_;
+  size_t asked_ = 0;
+  std::map<std::pair<std::string, Key>, GenerateResult> known_;
 };
 
 // What would give the part, and all that follows, by itself.
@@ -56,35 +94,26 @@ GenerateRequest RequestFor(const ChaosRequest& asked, const PlanSpan& span) {
   return request;
 }
 
-// Asks for every part, plan by plan, so that each is opened once.
-absl::Status AskAll(const std::vector<ChaosRequest>& requests, Undisturbed& undisturbed,
-                    const std::function<void(size_t done, size_t parts)>& progress) {
-  std::map<std::string, std::vector<GenerateRequest>> by_plan;
-  size_t parts = 0, done = 0;
+// Every part once: the same are asked for again and again.
+Questions QuestionsOf(const std::vector<ChaosRequest>& requests) {
+  Questions questions;
   for (const ChaosRequest& asked : requests) {
     for (const PlanSpan& span : SpansOf(asked.result)) {
-      by_plan[span.plan].push_back(RequestFor(asked, span));
-      ++parts;
+      GenerateRequest request = RequestFor(asked, span);
+      questions[span.plan].try_emplace(KeyOf(request), std::move(request));
     }
   }
-  for (const auto& [plan, list] : by_plan) {
-    for (const GenerateRequest& request : list) {
-      if (Interrupted()) return InterruptedStatus();
-      progress(done++, parts);
-      RETURN_IF_ERROR(undisturbed.Ask(plan, request).status());
-    }
-  }
-  return absl::OkStatus();
+  return questions;
 }
 
-absl::StatusOr<std::string> WhatIsWrong(const ChaosRequest& asked, Undisturbed& undisturbed) {
+std::string WhatIsWrong(const ChaosRequest& asked, const Undisturbed& undisturbed) {
   if (!asked.status.ok()) return fmt::format("lost: {}", Message(asked.status));
   if (asked.streamed != asked.result.tokens) {
     return fmt::format("{} tokens were streamed, {} are in the result, or others", asked.streamed.size(),
                        asked.result.tokens.size());
   }
   for (const PlanSpan& span : SpansOf(asked.result)) {
-    ASSIGN_OR_RETURN(const GenerateResult right, undisturbed.Ask(span.plan, RequestFor(asked, span)));
+    const GenerateResult& right = undisturbed.Answer(span.plan, RequestFor(asked, span));
     const std::string wrong = Difference(asked.result, span, right);
     if (!wrong.empty()) return wrong;
   }
@@ -107,12 +136,12 @@ absl::StatusOr<ChaosVerdict> CheckAnswers(const std::vector<ChaosRequest>& reque
                                           const CoordinatorOptions& options,
                                           const std::function<void(size_t done, size_t parts)>& progress) {
   Undisturbed undisturbed(find_plan, cluster, shards, options);
-  RETURN_IF_ERROR(AskAll(requests, undisturbed, progress));
+  RETURN_IF_ERROR(undisturbed.AskAll(QuestionsOf(requests), progress));
   ChaosVerdict verdict;
   for (const ChaosRequest& asked : requests) {
     ++verdict.requests;
     if (asked.result.parts.size() > 1) ++verdict.recovered;
-    ASSIGN_OR_RETURN(const std::string wrong, WhatIsWrong(asked, undisturbed));
+    const std::string wrong = WhatIsWrong(asked, undisturbed);
     const std::vector<PlanSpan> spans = SpansOf(asked.result);
     const bool original = spans.size() == 1 && spans[0].plan == original_plan;
     if (!wrong.empty()) {

@@ -31,6 +31,7 @@ class StandIn : public Stage {
   int64_t n_vocab() const override { return kVocab; }
   int64_t kv_bytes() const override { return 0; }
   int64_t weight_bytes() const override { return 0; }
+  int64_t rows_alike() const override { return kAnyRows; }
   absl::StatusOr<std::span<const float>> Run(const StageInput& input) override {
     Require(input.rows.size() <= static_cast<size_t>(kOptions.max_batch), "a batch fits");
     Require(input.hidden.size() == input.rows.size() * kEmbd, "every row has its values");

@@ -20,7 +20,6 @@ Key KeyOf(const GenerateRequest& request) {
           request.max_tokens};
 }
 using Questions = std::map<std::string, std::map<Key, GenerateRequest>>;  // by plan
-using Told = std::function<void(size_t done, size_t questions)>;
 
 // What plans say to prompts.
 class Undisturbed {
@@ -29,25 +28,26 @@ class Undisturbed {
               const CoordinatorOptions& options)
       : find_plan_(std::move(find_plan)), cluster_(cluster), shards_(std::move(shards)), options_(options) {}
 
-  // Plan by plan, as servers hold one at a time; as many questions at once as a plan has users.
-  absl::Status AskAll(const Questions& questions, const Told& told) {
+  // Plan by plan, as servers hold one at a time.
+  absl::Status AskAll(const Questions& questions, const CheckProgress& progress) {
     size_t all = 0;
     for (const auto& [plan, list] : questions) all += list.size();
-    for (const auto& [plan, list] : questions) RETURN_IF_ERROR(AskPlan(plan, list, all, told));
+    for (const auto& [plan, list] : questions) RETURN_IF_ERROR(AskPlan(plan, list, all, progress));
     return absl::OkStatus();
   }
 
   const GenerateResult& Answer(const std::string& plan, const GenerateRequest& request) const {
-    return known_.at({plan, KeyOf(request)});
+    return known_.at(plan).at(KeyOf(request));
   }
 
  private:
   absl::Status AskPlan(const std::string& id, const std::map<Key, GenerateRequest>& list, size_t all,
-                       const Told& told) {
+                       const CheckProgress& progress) {
     const std::optional<Plan> plan = find_plan_(id);
     if (!plan.has_value()) return Internal("no plan {} was in use", id);
     ASSIGN_OR_RETURN(const auto ring, Coordinator::Open(*plan, cluster_, shards_, options_));
-    std::mutex mutex;
+    std::map<Key, GenerateResult>& known = known_[id];
+    std::mutex mutex;  // guards what follows, and `known`
     absl::Status failed;
     auto next = list.begin();
     const auto ask = [&] {
@@ -58,12 +58,12 @@ class Undisturbed {
           return;
         }
         const auto& [key, request] = *next++;
-        told(asked_++, all);
+        progress(asked_++, all);
         lock.unlock();
         absl::StatusOr<GenerateResult> answer = ring->Generate(request);
         lock.lock();
         if (answer.ok()) {
-          known_.emplace(std::pair(id, key), *std::move(answer));
+          known.emplace(key, *std::move(answer));
         } else {
           failed.Update(answer.status());
         }
@@ -80,7 +80,7 @@ class Undisturbed {
   const std::filesystem::path shards_;
   const CoordinatorOptions options_;
   size_t asked_ = 0;
-  std::map<std::pair<std::string, Key>, GenerateResult> known_;
+  std::map<std::string, std::map<Key, GenerateResult>> known_;  // by plan
 };
 
 // What would give the part, and all that follows, by itself.
@@ -133,8 +133,7 @@ std::string Story(const ChaosRequest& asked) {
 absl::StatusOr<ChaosVerdict> CheckAnswers(const std::vector<ChaosRequest>& requests,
                                           const std::string& original_plan, const FindPlan& find_plan,
                                           const Cluster& cluster, const std::filesystem::path& shards,
-                                          const CoordinatorOptions& options,
-                                          const std::function<void(size_t done, size_t parts)>& progress) {
+                                          const CoordinatorOptions& options, const CheckProgress& progress) {
   Undisturbed undisturbed(find_plan, cluster, shards, options);
   RETURN_IF_ERROR(undisturbed.AskAll(QuestionsOf(requests), progress));
   ChaosVerdict verdict;

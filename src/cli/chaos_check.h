@@ -26,13 +26,15 @@ struct ChaosVerdict {
 
 using FindPlan = std::function<std::optional<Plan>(const std::string& id)>;
 
-// Runs every part again, undisturbed, on the cluster (which must be whole again and free), plan by plan.
-// `progress` is told before each.
+// Told before each part is asked for, one at a time, from any thread.
+using CheckProgress = std::function<void(size_t done, size_t parts)>;
+
+// Runs every part again, undisturbed, on the cluster (which must be whole again and free): plan by plan, and
+// on each as many at once as it has users. What is the same is asked once.
 absl::StatusOr<ChaosVerdict> CheckAnswers(const std::vector<ChaosRequest>& requests,
                                           const std::string& original_plan, const FindPlan& find_plan,
                                           const Cluster& cluster, const std::filesystem::path& shards,
-                                          const CoordinatorOptions& options,
-                                          const std::function<void(size_t done, size_t parts)>& progress);
+                                          const CoordinatorOptions& options, const CheckProgress& progress);
 
 // From the trouble's beginning to the token that ended the longest silence begun while it lasted; 0: none
 // came.

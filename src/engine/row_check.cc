@@ -1,7 +1,6 @@
 #include "engine/row_check.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -10,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/stage.h"
 #include "ggml-cpu.h"
 #include "ggml.h"
 

@@ -72,7 +72,6 @@ class LlamaStage : public Stage {
     return shape_.kv_bytes_per_token * PaddedContext(options_) * options_.sequences;
   }
   int64_t weight_bytes() const override { return static_cast<int64_t>(llama_model_size(model_.get())); }
-
   int64_t rows_alike() const override { return rows_alike_; }
 
   absl::StatusOr<std::span<const float>> Run(const StageInput& input) override {

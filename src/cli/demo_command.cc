@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kRuns = 3;  // of each method; medians are shown
+constexpr int kRounds = 3;  // one answer of each method in each of them; medians are shown
 
 struct Options {
   std::string model, cluster, keep;
@@ -34,8 +34,9 @@ struct Contender {
   std::string name, method, summary;
   Plan plan;
   bool planned = false;
-  std::string reason;  // why it was not planned or did not run
-  Answer answer;
+  std::string reason;                      // why it was not planned or did not run
+  std::vector<double> token_s, prefill_s;  // of all its answers
+  Answer answer;                           // the last one; its times are medians of all
   bool ran = false;
 };
 
@@ -176,28 +177,30 @@ std::string PlanFile(const Contender& contender) {
   return name + ".plan.json";
 }
 
-absl::Status RunOne(const Program& program, const Options& options, Stage& stage, Contender& contender,
-                    bool aloud) {
+absl::Status Quantize(Stage& stage, Contender& contender) {
   RETURN_IF_ERROR(WriteShards(stage.model, contender.plan, stage.dir / "shards"));
-  RETURN_IF_ERROR(WriteJson(stage.dir / PlanFile(contender), PlanToJson(contender.plan)));
+  return WriteJson(stage.dir / PlanFile(contender), PlanToJson(contender.plan));
+}
+
+// One answer, over a ring that is opened for it.
+absl::Status AnswerOnce(const Program& program, const Options& options, Stage& stage, Contender& contender,
+                        bool aloud) {
   ASSIGN_OR_RETURN(const auto coordinator, OpenPlan(contender.plan, stage.emulated->cluster(),
                                                     stage.dir / "shards", *stage.tokenizer));
   PromptOptions prompt;
   prompt.prompt = options.prompt;
   prompt.max_tokens = options.tokens;
-  std::vector<double> token_s, prefill_s;
-  for (int run = 0; run < kRuns; ++run) {
-    auto answer = Ask(*coordinator, *stage.tokenizer, prompt, [&](const std::string& text) {
-      if (aloud && run == 0 && !program.json) Print(text);
-    });
-    if (!answer.ok()) return Interrupted() ? InterruptedStatus() : answer.status();
-    token_s.insert(token_s.end(), answer->result.token_s.begin(), answer->result.token_s.end());
-    prefill_s.push_back(answer->result.prefill_s);
-    contender.answer = *std::move(answer);
-  }
+  auto answer = Ask(*coordinator, *stage.tokenizer, prompt, [&](const std::string& text) {
+    if (aloud && !program.json) Print(text);
+  });
+  if (!answer.ok()) return Interrupted() ? InterruptedStatus() : answer.status();
   coordinator->Close();
-  contender.answer.decode_s = Median(token_s);
-  contender.answer.result.prefill_s = Median(prefill_s);
+  const auto& times = answer->result.token_s;
+  contender.token_s.insert(contender.token_s.end(), times.begin(), times.end());
+  contender.prefill_s.push_back(answer->result.prefill_s);
+  contender.answer = *std::move(answer);
+  contender.answer.decode_s = Median(contender.token_s);
+  contender.answer.result.prefill_s = Median(contender.prefill_s);
   contender.ran = true;
   return absl::OkStatus();
 }
@@ -245,21 +248,48 @@ std::string Comparison(const std::vector<Contender>& contenders) {
   return out;
 }
 
+absl::Status Failed(Contender& contender, const absl::Status& status) {
+  if (absl::IsCancelled(status)) return status;
+  contender.ran = false;
+  contender.reason = "failed: " + std::string(Message(status));
+  return absl::OkStatus();
+}
+
+// Each in turn, so that a machine whose speed drifts drifts for all. `ours`, the last, has answered once.
+absl::Status RunRounds(const Program& program, const Options& options, Stage& stage,
+                       std::vector<Contender>& contenders) {
+  const Contender& ours = contenders.back();
+  const auto runs = [](const Contender& c) { return c.planned && c.reason.empty(); };
+  for (Contender& contender : contenders) {
+    if (&contender == &ours || !runs(contender)) continue;
+    if (const auto status = Quantize(stage, contender); !status.ok()) {
+      RETURN_IF_ERROR(Failed(contender, status));
+    }
+  }
+  ProgressLine line("measuring");
+  double done = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    for (Contender& contender : contenders) {
+      line.Update(done++ / static_cast<double>(kRounds * contenders.size()), contender.name);
+      if (!runs(contender) || (&contender == &ours && round == 0)) continue;
+      const auto status = AnswerOnce(program, options, stage, contender, false);
+      if (!status.ok()) RETURN_IF_ERROR(Failed(contender, status));
+    }
+  }
+  line.Finish();
+  return absl::OkStatus();
+}
+
 absl::Status RunContenders(const Program& program, const Options& options, Stage& stage,
                            std::vector<Contender>& contenders) {
   Contender& ours = contenders.back();
   Heading(3, "Quantizing the layers to the plan and shipping each server only its own");
+  RETURN_IF_ERROR(Quantize(stage, ours));
   Heading(4, fmt::format("\"{}\", answered across {} servers:", options.prompt, ours.plan.stages.size()));
-  RETURN_IF_ERROR(RunOne(program, options, stage, ours, true));
+  RETURN_IF_ERROR(AnswerOnce(program, options, stage, ours, true));
   if (!program.json) Print("\n\n" + RenderMeasured(ours.plan, ours.answer.result, ours.answer.decode_s));
   Heading(5, "The same servers and links, as people place models today");
-  for (Contender& contender : contenders) {
-    if (&contender == &ours || !contender.planned) continue;
-    const absl::Status status = RunOne(program, options, stage, contender, false);
-    if (absl::IsCancelled(status)) return status;
-    if (!status.ok()) contender.reason = "failed: " + std::string(Message(status));
-  }
-  return absl::OkStatus();
+  return RunRounds(program, options, stage, contenders);
 }
 
 absl::Status Run(const Program& program, const Options& options) {

@@ -15,8 +15,7 @@ int Main(int argc, char** argv) {
   program.app.require_subcommand(1);
   program.app.set_version_flag("--version", "dilemma " DILEMMA_VERSION);
   program.app.footer(
-      "Start here:\n  dilemma demo                 the whole thing on an emulated cluster, in about two "
-      "minutes\n"
+      "Start here:\n  dilemma demo                 the whole thing on an emulated cluster, in some minutes\n"
       "  dilemma COMMAND --help       what a command does, with an example");
   AddDemo(program);
   AddChaos(program);

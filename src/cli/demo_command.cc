@@ -248,8 +248,9 @@ std::string Comparison(const std::vector<Contender>& contenders) {
   return out;
 }
 
-absl::Status Failed(Contender& contender, const absl::Status& status) {
-  if (absl::IsCancelled(status)) return status;
+// One that fails is told in the table, and the others go on.
+absl::Status Settle(Contender& contender, const absl::Status& status) {
+  if (status.ok() || absl::IsCancelled(status)) return status;
   contender.ran = false;
   contender.reason = "failed: " + std::string(Message(status));
   return absl::OkStatus();
@@ -262,9 +263,7 @@ absl::Status RunRounds(const Program& program, const Options& options, Stage& st
   const auto runs = [](const Contender& c) { return c.planned && c.reason.empty(); };
   for (Contender& contender : contenders) {
     if (&contender == &ours || !runs(contender)) continue;
-    if (const auto status = Quantize(stage, contender); !status.ok()) {
-      RETURN_IF_ERROR(Failed(contender, status));
-    }
+    RETURN_IF_ERROR(Settle(contender, Quantize(stage, contender)));
   }
   ProgressLine line("measuring");
   double done = 0;
@@ -273,7 +272,7 @@ absl::Status RunRounds(const Program& program, const Options& options, Stage& st
       line.Update(done++ / static_cast<double>(kRounds * contenders.size()), contender.name);
       if (!runs(contender) || (&contender == &ours && round == 0)) continue;
       const auto status = AnswerOnce(program, options, stage, contender, false);
-      if (!status.ok()) RETURN_IF_ERROR(Failed(contender, status));
+      RETURN_IF_ERROR(&contender == &ours ? status : Settle(contender, status));
     }
   }
   line.Finish();

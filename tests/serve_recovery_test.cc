@@ -21,7 +21,7 @@ constexpr int kTokens = 60;
 class ServeRecoveryTest : public ::testing::Test {
  protected:
   // Starts `dilemma serve --recover` over three node processes; with what it takes to plan again, or without.
-  void Serve(bool plan_again) {
+  void Serve(bool plan_again, const std::vector<std::string>& more = {}) {
     cut_.emplace(CutForTest({10, 20}, UniformTypes(32, "q4_0")));
     auto emulated = EmulateThreeServers(cut_->dir.path() / "nodes");
     ASSERT_TRUE(emulated.ok()) << emulated.status();
@@ -40,6 +40,7 @@ class ServeRecoveryTest : public ::testing::Test {
         "127.0.0.1:0", "--model-name",    "m",  "--recover"};
     if (plan_again)
       words.insert(words.end(), {"--profile", File("profile.json"), "--quality", File("quality.json")});
+    words.insert(words.end(), more.begin(), more.end());
     serve_ = std::make_unique<BackgroundCommand>(words);
     ASSERT_TRUE(serve_->WaitFor("Ctrl-C ends")) << serve_->Out() << serve_->Err();
     const std::string out = serve_->Out(), mark = "http://127.0.0.1:";
@@ -150,6 +151,36 @@ TEST_F(ServeRecoveryTest, ADeadServerIsPlannedAroundAndMetricsFollow) {
   EXPECT_TRUE(status["replanned"]);
   for (const Json& stage : status["stages"]) EXPECT_NE(stage["server"], "b");
   EXPECT_EQ(Client().Get("/health")->status, 200);
+}
+
+TEST_F(ServeRecoveryTest, AnAnswerUnderWayAtCtrlCSurvivesAKilledServerToo) {
+  NEEDS_MODEL();
+  ASSERT_NO_FATAL_FAILURE(Serve(/*plan_again=*/false, {"--grace", "60"}));
+  const Json undisturbed = Undisturbed();
+  const std::vector<Json> events = StreamInTrouble([&] {
+    serve_->Signal(SIGINT, true);
+    EXPECT_TRUE(serve_->WaitFor("stopping")) << serve_->Err();
+    EXPECT_TRUE(emulated_->Kill("b").ok());
+    EXPECT_TRUE(emulated_->Restart("b").ok());
+  });
+  ASSERT_FALSE(events.empty());
+  EXPECT_EQ(events.back(), "[DONE]") << events.back();
+  EXPECT_EQ(TextOf(events), undisturbed["choices"][0]["text"]) << serve_->Err();
+  EXPECT_THAT(serve_->Err(), HasSubstr("recovered after"));
+  EXPECT_EQ(serve_->Wait(), 0) << serve_->Err();
+}
+
+TEST_F(ServeRecoveryTest, CtrlCWhileARingIsWaitedForEndsWhenTheGraceIsOver) {
+  NEEDS_MODEL();
+  ASSERT_NO_FATAL_FAILURE(Serve(/*plan_again=*/false, {"--grace", "1"}));
+  const std::vector<Json> events = StreamInTrouble([&] {
+    EXPECT_TRUE(emulated_->Kill("b").ok());
+    EXPECT_TRUE(serve_->WaitFor("waiting for servers")) << serve_->Err();
+    serve_->Signal(SIGINT, true);
+  });
+  ASSERT_FALSE(events.empty());
+  EXPECT_TRUE(events.back().is_object() && events.back().contains("error")) << events.back();
+  EXPECT_EQ(serve_->Wait(), 0) << serve_->Err();
 }
 
 TEST_F(ServeRecoveryTest, WhileNothingCanBeOpenedAClientMayLeaveAndHealthSaysSo) {

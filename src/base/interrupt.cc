@@ -10,7 +10,7 @@
 namespace dilemma {
 namespace {
 
-std::atomic<bool> interrupted{false};
+std::atomic<bool> interrupted{false}, deferred{false};
 std::array<int, 2> wake_pipe = {-1, -1};
 
 void OnSignal(int signal) {
@@ -32,7 +32,11 @@ void CatchInterrupts() {
   signal(SIGPIPE, SIG_IGN);
 }
 
-bool Interrupted() { return interrupted.load(std::memory_order_relaxed); }
+bool Interrupted() {
+  return interrupted.load(std::memory_order_relaxed) && !deferred.load(std::memory_order_relaxed);
+}
+
+void DeferInterrupts(bool yes) { deferred = yes; }
 
 void RequestInterrupt() {
   if (interrupted.exchange(true) || wake_pipe[1] < 0) return;
@@ -43,7 +47,7 @@ void RequestInterrupt() {
 absl::Status InterruptedStatus() { return absl::CancelledError("interrupted"); }
 
 void WaitForInterrupt() {
-  while (!Interrupted()) {
+  while (!interrupted) {
     pollfd wait = {wake_pipe[0], POLLIN, 0};
     poll(&wait, wake_pipe[0] >= 0 ? 1 : 0, 200);
   }

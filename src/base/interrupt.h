@@ -10,7 +10,12 @@ bool Interrupted();                // true after the first signal; safe from any
 void RequestInterrupt();           // as if the signal had come (a server told to stop, tests)
 absl::Status InterruptedStatus();  // kCancelled, "interrupted"
 
-// Blocks until a signal or RequestInterrupt.
+// true: from now on Interrupted() is false, so that no work stops by itself; who calls this waits for the
+// signal and brings everything to its end. false: it counts again, one that came meanwhile too. The second
+// signal ends the process either way.
+void DeferInterrupts(bool yes);
+
+// Blocks until a signal or RequestInterrupt, deferred or not.
 void WaitForInterrupt();
 
 }  // namespace dilemma

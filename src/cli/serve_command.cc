@@ -85,6 +85,7 @@ absl::Status Run(const Program& program, Options& options) {
   coordinator_options.end_tokens = tokenizer->EndOfGenerationTokens();
   const auto tap = Gateway::Tap(&coordinator_options);
   ASSIGN_OR_RETURN(const auto coordinator, Open(plan, cluster, options, coordinator_options, tap));
+  DeferInterrupts(true);  // requests have time to end, on a new ring if theirs is lost meanwhile
   ASSIGN_OR_RETURN(const auto gateway,
                    Gateway::Start(options.gateway, plan, coordinator.get(), tokenizer.get(), tap));
   const std::string address = fmt::format("http://{}:{}", options.gateway.host, gateway->port());
@@ -99,6 +100,7 @@ absl::Status Run(const Program& program, Options& options) {
   Say(fmt::format("stopping: requests under way have {:.0f} s to end (Ctrl-C again ends at once)",
                   options.grace_s));
   gateway->Stop(options.grace_s);
+  DeferInterrupts(false);
   coordinator->Close();
   return absl::OkStatus();
 }

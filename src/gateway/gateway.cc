@@ -54,7 +54,6 @@ class Gateway::BatchTap {
 std::shared_ptr<Gateway::BatchTap> Gateway::Tap(CoordinatorOptions* options) {
   auto tap = std::make_shared<BatchTap>();
   options->on_batch = [tap](const BatchStats& batch) { tap->Send(batch); };
-  options->heed_interrupts = false;
   return tap;
 }
 

@@ -91,7 +91,7 @@ class Keeper : public ResilientCoordinator {
       const bool hopeless = (IsFinal(part.status()) && lease.ring->health().ok()) ||
                             fruitless >= kFruitless;  // perhaps it is the request that breaks them
       if (hopeless) return GiveUp(request, std::move(whole), part.status());
-      if (CtrlC()) return GiveUp(request, std::move(whole), InterruptedStatus());
+      if (Interrupted()) return GiveUp(request, std::move(whole), InterruptedStatus());
     }
   }
 
@@ -129,7 +129,6 @@ class Keeper : public ResilientCoordinator {
     std::string plan;
   };
 
-  bool CtrlC() const { return options_.ring.heed_interrupts && Interrupted(); }
   static absl::Status Stopped() { return absl::CancelledError("the generation was stopped"); }
 
   absl::Status GiveUp(const GenerateRequest& request, Continuation whole, absl::Status why) const {
@@ -142,7 +141,7 @@ class Keeper : public ResilientCoordinator {
     std::unique_lock lock(mutex_);
     while (ring_ == nullptr || broken_) {
       if (closed_) return absl::CancelledError("the coordinator was closed");
-      if (CtrlC()) return InterruptedStatus();
+      if (Interrupted()) return InterruptedStatus();
       if (still_wanted) {
         lock.unlock();
         if (!still_wanted()) return Stopped();
@@ -180,7 +179,7 @@ class Keeper : public ResilientCoordinator {
 
   void Loop() {
     std::unique_lock lock(mutex_);
-    while (!closed_ && !CtrlC()) {
+    while (!closed_ && !Interrupted()) {
       changed_.wait_for(lock, broken_ ? kTick : std::chrono::milliseconds(static_cast<int>(kCheckS * 200)));
       if (closed_) return;
       if (ring_ != nullptr && !broken_) NoticeIdleLoss();
@@ -272,7 +271,7 @@ class Keeper : public ResilientCoordinator {
 
   bool Ended() const {
     const std::lock_guard lock(mutex_);
-    return closed_ || CtrlC();
+    return closed_ || Interrupted();
   }
 
   Outage Look() const {

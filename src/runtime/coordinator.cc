@@ -175,7 +175,6 @@ class RingCoordinator : public Coordinator {
   // Takes what arrives until the request is over.
   absl::Status Follow(uint64_t id, Call& call, const GenerateRequest& request, const OnToken& on_token,
                       int64_t start_ns, GenerateResult* result) {
-    const bool heed = options_.heed_interrupts;
     bool cancelled = false;
     int64_t last_ns = start_ns;
     bool first = true;
@@ -183,7 +182,7 @@ class RingCoordinator : public Coordinator {
       ASSIGN_OR_RETURN(const auto arrival, WaitForArrival(call));
       if (!arrival.has_value()) {
         const bool unwanted =
-            (heed && Interrupted()) || (request.still_wanted && !cancelled && !request.still_wanted());
+            Interrupted() || (request.still_wanted && !cancelled && !request.still_wanted());
         if (unwanted && !std::exchange(cancelled, true)) ring_->Cancel(id);
         continue;
       }

@@ -48,7 +48,6 @@ struct CoordinatorOptions {
   int64_t prefill_chunk = 64;       // tokens a pass
   bool all_logits = false;          // stages are opened such that WantLogits::kAll is possible (more memory)
   std::vector<int32_t> end_tokens;  // end generation: Tokenizer::EndOfGenerationTokens()
-  bool heed_interrupts = true;      // Ctrl-C stops every generation; false: the caller sees to it
   ShipReport on_ship;
   std::shared_ptr<const Credentials> credentials;  // null: those that the cluster names
   // Called from a thread of the coordinator's after every batch, one at a time; must not block.

@@ -286,7 +286,7 @@ class Keeper : public ResilientCoordinator {
     if (outage.Spares(original_)) return OpenPlan(original_, outage);
     std::optional<Plan> plan = stand_by_.has_value() ? stand_by_->For(outage) : std::nullopt;
     if (plan.has_value()) {
-      const absl::Status opened = OpenPlan(*plan, outage);
+      absl::Status opened = OpenPlan(*plan, outage);
       if (opened.ok()) return opened;
       for (const auto& hop : DeadHops(cluster_, *plan, kHopS)) outage.links.insert(hop);
       if (outage.Spares(*plan)) return opened;
@@ -325,7 +325,7 @@ class Keeper : public ResilientCoordinator {
   }
 
   std::string Use(const Plan& plan, std::shared_ptr<Coordinator> ring) {
-    const std::string id = PlanId(plan);
+    std::string id = PlanId(plan);
     if (options_.on_plan) options_.on_plan(plan, id != original_id_);
     const std::lock_guard lock(mutex_);
     ring_ = std::move(ring);

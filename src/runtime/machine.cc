@@ -76,7 +76,12 @@ void ReturnFreedMemory() {
   mallopt(M_ARENA_MAX, kArenas);
 }
 
-void ReleaseFreeMemory() { malloc_trim(0); }
+void ReleaseFreeMemory() {
+  // Sanitizers allocate by themselves: glibc's heap is not set up, and two threads would do that at once.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  malloc_trim(0);
+#endif
+}
 
 void WaitUntilNanos(int64_t monotonic_ns) {
   const int64_t sleep_until = monotonic_ns - kSpinNanos;

@@ -172,7 +172,7 @@ absl::Status MeasurePlans(const Scene& scene, std::span<RandomPlan> plans) {
   return absl::OkStatus();
 }
 
-Json Report(double bits, const std::vector<RandomPlan>& plans) {
+Json Report(const QualityTable& table, double bits, const std::vector<RandomPlan>& plans) {
   std::vector<double> estimate, weight, kl, ratio;
   double worst = 0;
   int within = 0;
@@ -184,8 +184,13 @@ Json Report(double bits, const std::vector<RandomPlan>& plans) {
     ratio.push_back(plan.estimate / plan.kl);
     worst = std::max(worst, std::abs(std::log(plan.estimate / plan.kl)));
     within += std::abs(plan.estimate / plan.kl - 1) <= 0.2 ? 1 : 0;
-    list.push_back(
-        {{"bytes", plan.bytes}, {"kl", plan.kl}, {"estimate", plan.estimate}, {"weight", plan.weight}});
+    Json types = Json::array();
+    for (size_t u = 0; u < table.units.size(); ++u) types.push_back(ChoiceOf(table, plan, u).mix.ToString());
+    list.push_back({{"bytes", plan.bytes},
+                    {"kl", plan.kl},
+                    {"estimate", plan.estimate},
+                    {"weight", plan.weight},
+                    {"types", types}});
   }
   const auto [least, most] = std::minmax_element(kl.begin(), kl.end());
   std::printf(
@@ -246,7 +251,7 @@ absl::Status Run(const Arguments& args) {
           MeasurePlans(scene, std::span(plans).subspan(first, std::min(step, plans.size() - first))));
     }
     std::fprintf(stderr, "\r");
-    all.push_back(Report(bits, plans));
+    all.push_back(Report(table, bits, plans));
     if (!args.table.out.empty()) RETURN_IF_ERROR(WriteJson(args.table.out, all));
   }
   return absl::OkStatus();

@@ -2,8 +2,9 @@
 // and for choices of types at a series of file sizes, each the best that the quality table knows (`distill
 // --max-file`), everything in the file counted, against the model's weights in 32-bit floats.
 //   squad_bench --quality quality.json --text dev-v1.1.json [--ratios 12.75,14,16,18,20,25] [--questions 200]
-//               [--method plain,importance] [--distil] [--shots 0] [--out curve.json]
-// Questions are of the data's test part. --distil: also the same types distilled, on its calibration part.
+//               [--method plain,importance] [--distil] [--passages] [--shots 0] [--out curve.json]
+// Questions are of the data's test part. --distil: also the same types distilled, on passages of its
+// calibration part with their questions and answers (--passages: without).
 #include <cstdio>
 
 #include "bench/type_bank.h"
@@ -20,7 +21,7 @@ namespace {
 struct Arguments {
   TableOptions table;
   std::vector<double> ratios = {12.75, 14, 16, 18, 20, 25};
-  bool distil = false;
+  bool distil = false, passages = false;
   int calibration = 32, window = 512;
   SquadOptions squad{.limit = 200};
 };
@@ -63,8 +64,15 @@ Json Print(const std::string& name, double ratio, int64_t bytes, const std::vect
 // The same types, distilled on the calibration part of the text.
 absl::StatusOr<ShardInfo> Distilled(const TableScene& scene, const Arguments& args,
                                     const std::vector<TypeMix>& types, const std::filesystem::path& path) {
-  ASSIGN_OR_RETURN(const auto documents, ReadDocuments(args.table.text));
-  ASSIGN_OR_RETURN(const auto text, SelectPart(documents, Part::kCalibration));
+  std::vector<Document> text;
+  if (args.passages) {
+    ASSIGN_OR_RETURN(text, ReadDocuments(args.table.text));
+    ASSIGN_OR_RETURN(text, SelectPart(std::move(text), Part::kCalibration));
+  } else {
+    ASSIGN_OR_RETURN(auto articles, ReadSquad(args.table.text));
+    ASSIGN_OR_RETURN(articles, SelectPart(std::move(articles), Part::kCalibration));
+    text = AnsweredText(articles, PromptFor(SquadPrompt::kAuto, *scene.tokenizer));
+  }
   ASSIGN_OR_RETURN(
       const auto windows,
       MakeWindows(text, *scene.tokenizer, {.window = args.window, .count = args.calibration, .seed = 1}));
@@ -128,6 +136,7 @@ int main(int argc, char** argv) {
   app.add_option("--questions", args.squad.limit, "about so many; 0: all");
   app.add_option("--shots", args.squad.shots)->check(CLI::Range(0, 1));
   app.add_flag("--distil", args.distil, "also the same types, distilled");
+  app.add_flag("--passages", args.passages, "distil on passages alone, not with their questions and answers");
   app.add_option("--calibration", args.calibration, "windows to distil on")->check(CLI::Range(4, 4096));
   CLI11_PARSE(app, argc, argv);
   const absl::Status status = dilemma::Run(args);

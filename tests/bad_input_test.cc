@@ -6,6 +6,7 @@
 
 #include "fmt/format.h"
 #include "tests/command_runner.h"
+#include "tests/squad_bees.h"
 
 namespace dilemma::testing {
 namespace {
@@ -51,6 +52,26 @@ TEST_F(BadInputTest, Questions) {
   ExpectError(ask("cut.json", squad("1.1").substr(0, 60)), "cut.json: not valid JSON");
   ExpectError(ask("empty.json", ""), "empty.json: is empty");
   ExpectError(ask("none.json", R"({"data": []})"), "none.json: holds no articles");
+}
+
+// Text to calibrate with, of a SQuAD file and of what is none.
+TEST_F(BadInputTest, TextWithQuestions) {
+  const std::string squad = Write("bees.json", SquadOfBees("1.1").dump());
+  const auto text = [](const std::string& path, const std::string& prompt) {
+    return Dilemma("eval text " + path + " --questions " + prompt, 20);
+  };
+  const CommandResult line = text(squad, "line"), quoted = text(squad, "quoted");
+  EXPECT_EQ(line.code, 0) << line.err;
+  EXPECT_THAT(line.out, HasSubstr("\nQuestion: How many bees are there?\nAnswer: 3 bees\n"));
+  EXPECT_THAT(quoted.out, HasSubstr("Answer (a few words from the passage): \"3 bees\"\n"));
+  EXPECT_EQ(Dilemma("eval text " + squad, 20).out.find("Question"), std::string::npos);
+  EXPECT_NE(text(squad, "spoken").code, 0);
+  ExpectError(text(Write("plain.txt", "Bees."), "line"), "plain.txt: not valid JSON");
+  Json silent = SquadOfBees("1.1");
+  for (Json& article : silent["data"]) {
+    for (Json& paragraph : article["paragraphs"]) paragraph["qas"] = Json::array();
+  }
+  ExpectError(text(Write("silent.json", silent.dump()), "line"), "has no questions");
 }
 
 TEST_F(BadInputTest, TruncatedModels) {

@@ -1,15 +1,28 @@
 #include "base/file.h"
+#include "base/status.h"
 #include "cli/eval_models.h"
+#include "evaluation/squad.h"
 
 namespace dilemma::cli {
 namespace {
 
 struct TextCommand {
-  std::string text, part = "calibration", out;
+  std::string text, part = "calibration", questions, out;
 };
 
+absl::StatusOr<std::vector<Document>> TextOf(const TextCommand& options) {
+  if (options.questions.empty()) return ReadPart(options.text, options.part);
+  ASSIGN_OR_RETURN(const Part part, ParsePart(options.part));
+  ASSIGN_OR_RETURN(const SquadPrompt prompt, ParseSquadPrompt(options.questions));
+  ASSIGN_OR_RETURN(std::vector<SquadArticle> articles, ReadSquad(options.text));
+  ASSIGN_OR_RETURN(articles, SelectPart(std::move(articles), part));
+  std::vector<Document> documents = AnsweredText(articles, prompt);
+  if (documents.empty()) return InvalidArgument("{}: its {} part has no questions", options.text, Name(part));
+  return documents;
+}
+
 absl::Status WriteText(const Program& program, const TextCommand& options) {
-  ASSIGN_OR_RETURN(const auto documents, ReadPart(options.text, options.part));
+  ASSIGN_OR_RETURN(const auto documents, TextOf(options));
   std::string all;
   for (const Document& document : documents) all += document.text + "\n";
   if (!options.out.empty()) {
@@ -33,6 +46,12 @@ void AddText(Program& program, CLI::App* parent) {
       [&program, options] { return WriteText(program, *options); }, parent);
   command->add_option("text", options->text, "As --text of the other commands")->required();
   AddPart(command, options->part);
+  command
+      ->add_option(
+          "--questions", options->questions,
+          "Of a SQuAD file, passages in this prompt of `eval squad` with their questions and answers "
+          "(quoted for models with a chat template): to calibrate models that are to answer")
+      ->check(CLI::IsMember({"line", "quoted"}));
   command->add_option("--out,-o", options->out, "File to write (default: standard output)");
 }
 

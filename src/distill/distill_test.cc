@@ -188,15 +188,29 @@ TEST(MixesTest, KeepsTheConvexEdge) {
   }
   const TensorType q8 = *ParseTensorType("q8_0"), q5 = *ParseTensorType("q5_0"),
                    q4 = *ParseTensorType("q4_0");
-  const std::vector<GroupLoss> groups = {{{"attn_q"}, {{q8, 0.001}, {q5, 0.01}, {q4, 0.04}}},
-                                         {{"ffn_up"}, {{q8, 0.001}, {q5, 0.5}, {q4, 0.6}}}};
-  const auto mixes = MixesOf(unit, groups, 16);
+  UnitLoss losses = {{{{"attn_q"}, {{q8, 0.001}, {q5, 0.01}, {q4, 0.04}}},
+                      {{"ffn_up"}, {{q8, 0.001}, {q5, 0.5}, {q4, 0.6}}}},
+                     0};
+  const auto mixes = MixesOf(unit, losses, 16);
   std::vector<std::string> texts;
   texts.reserve(mixes.size());
   for (const Choice& choice : mixes) texts.push_back(choice.mix.ToString());
   EXPECT_THAT(texts, testing::ElementsAre("q8_0", "q5_0+ffn_up=q8_0", "q4_0+ffn_up=q8_0", "q4_0"));
   EXPECT_DOUBLE_EQ(mixes[1].loss, 0.011);
-  EXPECT_EQ(MixesOf(unit, groups, 2).size(), 2U);
+  EXPECT_EQ(MixesOf(unit, losses, 2).size(), 2U);
+  // What the groups share is taken off; mixes that another then beats in bytes and loss are left out.
+  losses.overlap = 0.5;
+  const auto less = MixesOf(unit, losses, 16);
+  ASSERT_EQ(less.size(), 4U);
+  EXPECT_NEAR(less[1].loss, 0.011, 1e-4);
+  EXPECT_NEAR(less[3].loss, 0.64 / (1 + 0.5 * 0.04 * 0.6 / 0.64), 1e-12);
+  losses.groups[0].losses = {{q8, 0.4}, {q5, 0.45}, {q4, 0.46}};
+  losses.overlap = 10;
+  const auto flat = MixesOf(unit, losses, 16);
+  for (size_t i = 1; i < flat.size(); ++i) {
+    EXPECT_LT(flat[i].bytes, flat[i - 1].bytes);
+    EXPECT_GT(flat[i].loss, flat[i - 1].loss);
+  }
 }
 
 }  // namespace

@@ -52,6 +52,19 @@ double Share(const std::vector<GroupErrors>& groups, double fine_kl) {
   return straight > 0 && fine_kl > 0 ? fine_kl / straight : 0;
 }
 
+struct Sums {
+  double each = 0, products = 0;  // of the losses, and of all products of two of them
+};
+
+Sums SumsOf(std::span<const double> losses) {
+  Sums sums;
+  for (const double loss : losses) {
+    sums.products += loss * sums.each;
+    sums.each += loss;
+  }
+  return sums;
+}
+
 size_t Nearest(const std::vector<TensorType>& menu, double bits) {
   const auto nearest = std::min_element(menu.begin(), menu.end(), [&](TensorType a, TensorType b) {
     return std::abs(BitsPerWeight(a) - bits) < std::abs(BitsPerWeight(b) - bits);
@@ -81,6 +94,20 @@ std::vector<std::vector<double>> LayerLosses(const std::vector<GroupErrors>& gro
     for (const double error : group.errors) each.push_back(Interpolate(error, points));
   }
   return losses;
+}
+
+double Together(std::span<const double> alone, double overlap) {
+  const Sums sums = SumsOf(alone);
+  if (sums.products <= 0) return sums.each;
+  const double shared = sums.each / (1 + overlap * sums.products / sums.each);
+  return std::max(shared, *std::max_element(alone.begin(), alone.end()));
+}
+
+double OverlapOf(std::span<const double> alone, double together) {
+  const Sums sums = SumsOf(alone);
+  if (sums.products <= 0) return 0;
+  const double least = *std::max_element(alone.begin(), alone.end());
+  return std::max(0.0, (sums.each / std::max(together, least) - 1) * sums.each / sums.products);
 }
 
 }  // namespace dilemma

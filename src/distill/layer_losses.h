@@ -1,10 +1,13 @@
 // From a few runs to the model's end, the KL of every group of a layer's matrices at every type: each group
 // is run alone at a middle type and at the smallest, and all together at a fine one, where what the layer
 // loses is shared out by what its groups would lose were KL proportional to their errors. That holds while
-// errors are small: at the smallest type it put single groups off by up to two times. Inside the room only.
+// errors are small: at the smallest type it put single groups off by up to two times. All groups together at
+// their smallest types lose up to half less than each alone, and what they then share is taken off the sums
+// of mixes. Inside the room only.
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -31,5 +34,13 @@ struct GroupErrors {
 // KL of each group at each type of its menu, in nats. `fine_kl`: of the layer with all groups at their fine
 // types.
 std::vector<std::vector<double>> LayerLosses(const std::vector<GroupErrors>& groups, double fine_kl);
+
+// What groups lose together, from what each loses alone: their sum S less what they share, S / (1 + overlap
+// P / S) with P the sum of all products of two of them. Products are of second order, so small losses simply
+// add up; it is never less than the largest. `overlap` in 1/nats, at least 0.
+double Together(std::span<const double> alone, double overlap);
+
+// The overlap with which groups that lose `alone` lose `together`; 0 where that is no less than their sum.
+double OverlapOf(std::span<const double> alone, double together);
 
 }  // namespace dilemma

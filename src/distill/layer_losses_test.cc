@@ -57,6 +57,21 @@ TEST(LayerLosses, AGroupWithoutAFineTypeLeavesTheRestToTheOthers) {
   EXPECT_NEAR(losses[1][0], 0.006, 1e-12);
 }
 
+TEST(LayerLosses, WhatGroupsShareIsTakenOffTheirSum) {
+  const std::vector<double> coarse = {0.06, 0.03, 0.02, 0.02};
+  const double overlap = OverlapOf(coarse, 0.08);
+  EXPECT_NEAR(Together(coarse, overlap), 0.08, 1e-12) << "as it was measured";
+  const std::vector<double> small = {6e-4, 3e-4, 2e-4, 2e-4};
+  EXPECT_NEAR(Together(small, overlap), 13e-4, 0.01 * 13e-4) << "small losses add up";
+  EXPECT_DOUBLE_EQ(Together(std::vector<double>{0.06, 0, 0, 0}, overlap), 0.06);
+  EXPECT_EQ(OverlapOf(coarse, 0.2), 0) << "more than their sum";
+  // Measured below the largest of them: noise, and not to be believed further than that.
+  EXPECT_NEAR(Together(coarse, OverlapOf(coarse, 0.01)), 0.06, 1e-12);
+  EXPECT_EQ(OverlapOf(std::vector<double>{0, 0}, 0), 0);
+  EXPECT_EQ(Together(std::vector<double>{0, 0}, 3), 0);
+  EXPECT_EQ(OverlapOf(std::vector<double>{0.1}, 0.05), 0);
+}
+
 TEST(LayerLosses, NoiseAndNothingAtAllGiveNoNonsense) {
   for (const double measured : {0.0, -1e-9, 1e-9}) {
     const std::vector<GroupErrors> groups = {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "distill/layer_losses.h"
+
 namespace dilemma {
 namespace {
 
@@ -55,16 +57,17 @@ std::vector<Choice> TypesOf(const Unit& unit, const GroupLoss& group) {
 
 }  // namespace
 
-std::vector<Choice> MixesOf(const Unit& unit, const std::vector<GroupLoss>& groups, int max_choices) {
+std::vector<Choice> MixesOf(const Unit& unit, const UnitLoss& losses, int max_choices) {
+  const std::vector<GroupLoss>& groups = losses.groups;
   if (groups.size() == 1) return TypesOf(unit, groups.front());
-  // Every point of the edge minimises loss + price * bytes for some price, and for a given price groups
-  // choose independently; so sweep the price.
+  // Every point of the edge minimises sum of losses + price * bytes for some price, and for a given price
+  // groups choose independently; so sweep the price.
   std::vector<Choice> edge;
   std::vector<size_t> last;
   for (double exponent = -16; exponent <= 2; exponent += 0.01) {
     const double price = std::pow(10, exponent);
     std::vector<size_t> picks;
-    double loss = 0;
+    std::vector<double> alone;
     for (const GroupLoss& group : groups) {
       size_t best = 0;
       double least = INFINITY;
@@ -74,13 +77,16 @@ std::vector<Choice> MixesOf(const Unit& unit, const std::vector<GroupLoss>& grou
         if (cost < least) least = cost, best = i;
       }
       picks.push_back(best);
-      loss += group.losses[best].second;
+      alone.push_back(group.losses[best].second);
     }
     if (picks == last) continue;
     last = picks;
     TypeMix mix = MixOf(groups, picks);
     const auto bytes = UnitBytes(unit, mix);
-    if (bytes.ok()) edge.push_back({std::move(mix), *bytes, loss});
+    if (!bytes.ok()) continue;
+    const double loss = Together(alone, losses.overlap);
+    while (!edge.empty() && edge.back().loss >= loss) edge.pop_back();  // of more bytes
+    edge.push_back({std::move(mix), *bytes, loss});
   }
   if (static_cast<int>(edge.size()) <= max_choices) return edge;
   std::vector<Choice> some;

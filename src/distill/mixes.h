@@ -15,9 +15,15 @@ struct GroupLoss {
   std::vector<std::pair<TensorType, double>> losses;  // at each type
 };
 
-// Mixes on the lower convex edge of (bytes, sum of losses), by descending bytes; at most `max_choices`,
-// spread along the edge, the ends among them. A single group gets every choice that none beats in both. The
-// base type of a mix is the one that most of its groups have.
-std::vector<Choice> MixesOf(const Unit& unit, const std::vector<GroupLoss>& groups, int max_choices);
+struct UnitLoss {
+  std::vector<GroupLoss> groups;
+  double overlap = 0;  // of the groups' losses (layer_losses.h)
+};
+
+// Mixes on the lower convex edge of (bytes, sum of the groups' losses), by descending bytes, with what their
+// groups lose together; at most `max_choices`, spread along the edge, the ends among them, none of which
+// another beats in both. A single group gets every choice that none beats in both. The base type of a mix is
+// the one that most of its groups have.
+std::vector<Choice> MixesOf(const Unit& unit, const UnitLoss& losses, int max_choices);
 
 }  // namespace dilemma

@@ -60,17 +60,19 @@ class Prober {
       unit_ = u;
       RETURN_IF_ERROR(Report(0));
       const Unit& unit = model_.units[static_cast<size_t>(u)];
-      std::vector<GroupLoss> groups;
+      UnitLoss losses;
       if (kept_.contains(u)) {
-        groups = kept_[u];
+        losses = kept_[u];
         if (unit.kind == UnitKind::kLayer) RETURN_IF_ERROR(Skip(u));
       } else if (unit.kind == UnitKind::kEmbedding) {
-        ASSIGN_OR_RETURN(groups, ProbeEmbedding());
+        ASSIGN_OR_RETURN(losses.groups, ProbeEmbedding());
+      } else if (unit.kind == UnitKind::kHead) {
+        ASSIGN_OR_RETURN(losses.groups, ProbeHead(u));
       } else {
-        ASSIGN_OR_RETURN(groups, ProbeUnit(u));
+        ASSIGN_OR_RETURN(losses, ProbeLayer(u));
       }
-      RETURN_IF_ERROR(Keep(u, groups));
-      table.units.push_back({unit.Label(), MixesOf(unit, groups, options_.max_choices)});
+      RETURN_IF_ERROR(Keep(u, losses));
+      table.units.push_back({unit.Label(), MixesOf(unit, losses, options_.max_choices)});
     }
     unit_ = last + 1;
     RETURN_IF_ERROR(Report(0));
@@ -209,10 +211,10 @@ class Prober {
     return Set(crew, group, weights);
   }
 
-  // A group of matrices, its errors, and its weights at the type that is run together with other groups'.
+  // A group of matrices, its errors, and its weights at the types that are run together with other groups'.
   struct Tried {
     GroupErrors errors;
-    std::vector<Matrix> fine;
+    std::vector<Matrix> fine, coarse;
     size_t middle_set = 0, coarse_set = 0;  // of the jobs
   };
 
@@ -233,13 +235,13 @@ class Prober {
       ASSIGN_OR_RETURN(tried.coarse_set, AddJobs(layer, jobs));
     }
     RETURN_IF_ERROR(Restore(layer, unit, group));
-    tried.fine = std::move(trials[rungs.fine].values);
+    tried.fine = trials[rungs.fine].values;
+    tried.coarse = std::move(trials[rungs.coarse].values);
     return tried;
   }
 
-  absl::StatusOr<std::vector<GroupLoss>> ProbeUnit(int u) {
+  absl::StatusOr<UnitLoss> ProbeLayer(int u) {
     const Unit& unit = model_.units[static_cast<size_t>(u)];
-    if (unit.kind == UnitKind::kHead) return ProbeHead(u);
     ASSIGN_OR_RETURN(Crew layer, LoadTeacherUnit(model_, u, rows_, threads_, dir_.path() / "unit.gguf"));
     std::vector<TailJob> jobs;
     std::vector<Tried> tried;
@@ -252,22 +254,36 @@ class Prober {
     }
     for (size_t g = 0; g < tried.size(); ++g) RETURN_IF_ERROR(Set(layer, layer.groups()[g], tried[g].fine));
     ASSIGN_OR_RETURN(const size_t fine_set, AddJobs(layer, jobs));
+    for (size_t g = 0; g < tried.size(); ++g) RETURN_IF_ERROR(Set(layer, layer.groups()[g], tried[g].coarse));
+    ASSIGN_OR_RETURN(const size_t coarse_set, AddJobs(layer, jobs));
     hidden_ = std::move(next);
     RETURN_IF_ERROR(RunTail(u + 1, jobs));
-    std::vector<GroupErrors> errors;
+    UnitLoss result = LossesOf(tried, jobs, MeanOf(jobs, fine_set), MeanOf(jobs, coarse_set));
     for (size_t g = 0; g < tried.size(); ++g) {
-      errors.push_back(std::move(tried[g].errors));
-      errors.back().middle_kl = MeanOf(jobs, tried[g].middle_set);
-      if (errors.back().rungs.HasCoarse()) errors.back().coarse_kl = MeanOf(jobs, tried[g].coarse_set);
+      for (const std::string& name : layer.groups()[g].tensors)
+        result.groups[g].roles.push_back(TensorRole(name));
     }
-    const auto losses = LayerLosses(errors, MeanOf(jobs, fine_set));
-    std::vector<GroupLoss> groups(tried.size());
-    for (size_t g = 0; g < groups.size(); ++g) {
-      for (const std::string& name : layer.groups()[g].tensors) groups[g].roles.push_back(TensorRole(name));
+    return result;
+  }
+
+  // From the KL of each group's jobs, and of all together at their fine and at their smallest types.
+  UnitLoss LossesOf(std::vector<Tried>& tried, const std::vector<TailJob>& jobs, double fine_kl,
+                    double coarse_kl) const {
+    std::vector<GroupErrors> errors;
+    std::vector<double> coarse;
+    for (Tried& group : tried) {
+      GroupErrors& each = errors.emplace_back(std::move(group.errors));
+      each.middle_kl = MeanOf(jobs, group.middle_set);
+      if (each.rungs.HasCoarse()) each.coarse_kl = MeanOf(jobs, group.coarse_set);
+      coarse.push_back(each.rungs.HasCoarse() ? each.coarse_kl : each.middle_kl);
+    }
+    const auto losses = LayerLosses(errors, fine_kl);
+    UnitLoss result = {std::vector<GroupLoss>(tried.size()), OverlapOf(coarse, coarse_kl)};
+    for (size_t g = 0; g < losses.size(); ++g) {
       for (size_t t = 0; t < losses[g].size(); ++t)
-        groups[g].losses.emplace_back(errors[g].menu[t], losses[g][t]);
+        result.groups[g].losses.emplace_back(errors[g].menu[t], losses[g][t]);
     }
-    return groups;
+    return result;
   }
 
   // Runs jobs from the input of `first_unit`, where hidden_ stands, to the end.
@@ -360,18 +376,18 @@ class Prober {
   }
 
   // --- finished units on disk ---
-  absl::Status Keep(int u, const std::vector<GroupLoss>& groups) {
-    kept_[u] = groups;
+  absl::Status Keep(int u, const UnitLoss& unit_loss) {
+    kept_[u] = unit_loss;
     if (options_.work_file.empty()) return absl::OkStatus();
     Json json = {{"job", Job()}, {"units", Json::object()}, {"importance", ImportanceToJson(importance_)}};
     for (const auto& [unit, losses] : kept_) {
       Json list = Json::array();
-      for (const GroupLoss& group : losses) {
+      for (const GroupLoss& group : losses.groups) {
         Json types = Json::object();
         for (const auto& [type, loss] : group.losses) types[Name(type)] = loss;
         list.push_back({{"roles", group.roles}, {"losses", types}});
       }
-      json["units"][std::to_string(unit)] = list;
+      json["units"][std::to_string(unit)] = {{"overlap", losses.overlap}, {"groups", list}};
     }
     return WriteJson(options_.work_file, json);
   }
@@ -381,25 +397,26 @@ class Prober {
     const auto json = ReadJson(options_.work_file);
     if (!json.ok() || !json->is_object() || json->value("job", "") != Job() || !(*json)["units"].is_object())
       return;
-    for (const auto& [unit, list] : (*json)["units"].items()) {
-      std::vector<GroupLoss> groups;
-      for (const Json& entry : list) {
+    for (const auto& [unit, kept] : (*json)["units"].items()) {
+      UnitLoss losses;
+      losses.overlap = kept["overlap"];
+      for (const Json& entry : kept["groups"]) {
         GroupLoss group;
         for (const Json& role : entry["roles"]) group.roles.push_back(role);
         for (const auto& [name, loss] : entry["losses"].items()) {
           const auto type = ParseTensorType(name);
           if (type.ok() && loss.is_number()) group.losses.emplace_back(*type, loss.get<double>());
         }
-        groups.push_back(std::move(group));
+        losses.groups.push_back(std::move(group));
       }
-      kept_[std::atoi(unit.c_str())] = std::move(groups);
+      kept_[std::atoi(unit.c_str())] = std::move(losses);
     }
     auto importance = ImportanceFromJson(JsonField(*json, options_.work_file.string()));
     if (importance.ok()) importance_ = *std::move(importance);
   }
 
   std::string Job() const {
-    std::string text = fmt::format("7 {} {} {} {} {}", model_.name, model_.file_bytes, probed_.size(),
+    std::string text = fmt::format("8 {} {} {} {} {}", model_.name, model_.file_bytes, probed_.size(),
                                    options_.probe_tokens, options_.probe_rows);
     for (const auto& window : windows_) {
       text.append(reinterpret_cast<const char*>(window.data()), window.size() * sizeof(int32_t));
@@ -419,7 +436,7 @@ class Prober {
   Importance importance_;
   SensitivityProgress progress_;
   int unit_ = 0;
-  std::map<int, std::vector<GroupLoss>> kept_;
+  std::map<int, UnitLoss> kept_;
 };
 
 }  // namespace

@@ -6,7 +6,6 @@
 #include "base/interrupt.h"
 #include "base/status.h"
 #include "evaluation/squad_score.h"
-#include "evaluation/text.h"
 
 namespace dilemma {
 namespace {
@@ -164,6 +163,25 @@ absl::StatusOr<std::vector<SquadTask>> MakeSquadTasks(const std::vector<SquadArt
   }
   if (tasks.empty()) return InvalidArgument("the data holds no questions");
   return tasks;
+}
+
+std::vector<Document> AnsweredText(const std::vector<SquadArticle>& articles, SquadPrompt prompt) {
+  std::vector<Document> documents;
+  for (const SquadArticle& article : articles) {
+    Document document{article.title, ""};
+    for (const SquadParagraph& paragraph : article.paragraphs) {
+      if (paragraph.questions.empty()) continue;
+      document.text += SharedText(paragraph.context, 0, prompt);
+      for (const SquadQuestion& question : paragraph.questions) {
+        document.text += QuestionText(question.question, prompt) + (prompt == SquadPrompt::kQuoted
+                                                                        ? question.answers.front() + "\""
+                                                                        : " " + question.answers.front());
+      }
+      document.text += "\n\n";
+    }
+    if (!document.text.empty()) documents.push_back(std::move(document));
+  }
+  return documents;
 }
 
 int64_t ContextNeeded(std::span<const SquadTask> tasks) {

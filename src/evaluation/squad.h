@@ -14,6 +14,7 @@
 #include "evaluation/kl.h"
 #include "evaluation/language_model.h"
 #include "evaluation/squad_file.h"
+#include "evaluation/text.h"
 
 namespace dilemma {
 
@@ -61,6 +62,11 @@ std::vector<int32_t> AnswerEndTokens(const Tokenizer& tokenizer, SquadPrompt pro
 absl::StatusOr<std::vector<SquadTask>> MakeSquadTasks(const std::vector<SquadArticle>& articles,
                                                       const Tokenizer& tokenizer,
                                                       const SquadOptions& options);
+
+// Text such as questions are asked in, to calibrate with: a document an article, with every passage in the
+// prompt and all its questions one after another, each followed by the first of its gold answers. `prompt`:
+// kLine or kQuoted. Passages without a question are left out, and so are articles without any.
+std::vector<Document> AnsweredText(const std::vector<SquadArticle>& articles, SquadPrompt prompt);
 
 // The context that the longest task takes, in tokens, answers included.
 int64_t ContextNeeded(std::span<const SquadTask> tasks);

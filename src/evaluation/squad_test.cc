@@ -57,6 +57,35 @@ TEST(SquadTest, AnswersAndScores) {
   EXPECT_FALSE(CompareAnswers(*answers, std::span(*answers).subspan(1)).ok());
 }
 
+TEST(SquadTest, TextToCalibrateWithIsWhatIsAskedAndAnswered) {
+  auto articles = Articles();
+  articles[0].paragraphs.push_back({"Nothing is asked here.", {}});
+  articles.push_back({"Empty", {{"Nor here.", {}}}});
+  for (const SquadPrompt prompt : {SquadPrompt::kLine, SquadPrompt::kQuoted}) {
+    const auto documents = AnsweredText(articles, prompt);
+    ASSERT_EQ(documents.size(), 1U);
+    EXPECT_EQ(documents[0].title, "T");
+    const ByteTokenizer tokenizer;
+    SquadOptions options;
+    options.prompt = prompt;
+    const auto tasks = MakeSquadTasks(articles, tokenizer, options);
+    ASSERT_TRUE(tasks.ok()) << tasks.status();
+    // Every prompt as it is asked, the first of its gold answers after it.
+    std::string expected;
+    for (const SquadTask& task : *tasks) {
+      if (task.queries.empty()) continue;
+      expected += tokenizer.Decode(task.shared);
+      for (size_t q = 0; q < task.queries.size(); ++q) {
+        const std::string& answer = task.questions[q]->answers[0];
+        expected += tokenizer.Decode(task.queries[q].prompt);
+        expected += prompt == SquadPrompt::kQuoted ? answer + "\"" : " " + answer;
+      }
+      expected += "\n\n";
+    }
+    EXPECT_EQ(documents[0].text, expected);
+  }
+}
+
 TEST(SquadTest, ShowsAnExampleAndLimits) {
   const ByteTokenizer tokenizer;
   const auto articles = Articles();

@@ -44,15 +44,14 @@ absl::StatusOr<Material> Gather(const ModelInfo& model, const QuestionOptions& o
   Material out;
   ASSIGN_OR_RETURN(out.squad_sha256, Sha256OfFile(options.squad));
   ASSIGN_OR_RETURN(std::vector<SquadArticle> all, ReadSquad(options.squad));
-  ASSIGN_OR_RETURN(std::vector<Document> documents, ReadDocuments(options.squad));
+  ASSIGN_OR_RETURN(out.tokenizer, Tokenizer::Load(model.path));
+  std::vector<SquadArticle> others;
   for (SquadArticle& article : all)
-    if (held_out(article.title)) out.articles.push_back(std::move(article));
-  for (Document& document : documents)
-    if (!held_out(document.title)) out.calibration.push_back(std::move(document));
+    (held_out(article.title) ? out.articles : others).push_back(std::move(article));
+  out.calibration = AnsweredText(others, PromptFor(SquadPrompt::kAuto, *out.tokenizer));
   if (out.articles.empty() || out.calibration.empty())
     return InvalidArgument("{}: has {} articles to ask about and {} to calibrate with; both are needed",
                            options.squad.string(), out.articles.size(), out.calibration.size());
-  ASSIGN_OR_RETURN(out.tokenizer, Tokenizer::Load(model.path));
   SquadOptions squad;
   squad.limit = options.questions;
   ASSIGN_OR_RETURN(out.tasks, MakeSquadTasks(out.articles, *out.tokenizer, squad));
@@ -102,9 +101,9 @@ absl::StatusOr<fs::path> Examination::Write(const Variant& variant, const fs::pa
                     }).status());
     return path;
   }
-  ASSIGN_OR_RETURN(const auto windows,
-                   MakeWindows(material_.calibration, *material_.tokenizer,
-                               {.window = options_.window, .count = options_.windows, .seed = 1}));
+  const int64_t window = std::min(options_.window, model_.n_ctx_train);
+  ASSIGN_OR_RETURN(const auto windows, MakeWindows(material_.calibration, *material_.tokenizer,
+                                                   {.window = window, .count = options_.windows, .seed = 1}));
   DistillOptions distill;
   distill.threads = options_.threads;
   distill.work_dir = pieces_.folder() / "distilling";
@@ -186,7 +185,7 @@ absl::StatusOr<Json> Examination::Rows(std::span<const Variant> variants) {
                    {"held_out", options_.held_out},
                    {"questions", options_.questions},
                    {"types", TypesJson(variant.types)}};
-    if (variant.distil) inputs["distil"] = {options_.windows, options_.window};
+    if (variant.distil) inputs["distil"] = {"answered text", options_.windows, options_.window};
     ASSIGN_OR_RETURN(const Json piece, pieces_.Get("answers", inputs, [&] { return Ask(variant); }));
     ASSIGN_OR_RETURN(std::vector<SquadAnswer> answers, AnswersFromJson(piece));
     const SquadSummary summary = Summarize(answers);

@@ -21,8 +21,10 @@ struct QuestionOptions {
   std::set<std::string> held_out;  // titles to ask about; empty: the test half (evaluation/text.h). The rest
                                    // is calibration text.
   int64_t questions = 150;         // about so many
-  int64_t windows = 32, window = 256;  // of calibration text
-  int threads = 0;                     // 0: all cores
+  // Of calibration text: passages with their questions answered (AnsweredText). A model with fewer positions
+  // gets shorter windows.
+  int64_t windows = 32, window = 512;
+  int threads = 0;  // 0: all cores
 };
 
 // Types of every unit.

@@ -126,6 +126,7 @@ std::vector<TokenWindow> Choose(std::vector<TokenWindow> all, const WindowOption
   chosen.erase(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(skip));
   std::sort(chosen.begin(), chosen.end());
   std::vector<TokenWindow> windows;
+  windows.reserve(chosen.size());
   for (const size_t i : chosen) windows.push_back(std::move(all[i]));
   return windows;
 }

@@ -90,6 +90,7 @@ std::vector<Choice> MixesOf(const Unit& unit, const UnitLoss& losses, int max_ch
   }
   if (static_cast<int>(edge.size()) <= max_choices) return edge;
   std::vector<Choice> some;
+  some.reserve(static_cast<size_t>(max_choices));
   for (int i = 0; i < max_choices; ++i) {
     some.push_back(edge[static_cast<size_t>(i) * (edge.size() - 1) / static_cast<size_t>(max_choices - 1)]);
   }

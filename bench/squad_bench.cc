@@ -61,9 +61,9 @@ Json Print(const std::string& name, double ratio, int64_t bytes, const std::vect
           {"f1_change", {change.f1.mean, change.f1.low, change.f1.high}}};
 }
 
-// The same types, distilled on the calibration part of the text.
-absl::StatusOr<ShardInfo> Distilled(const TableScene& scene, const Arguments& args,
-                                    const std::vector<TypeMix>& types, const std::filesystem::path& path) {
+// Of the calibration part of the text.
+absl::StatusOr<std::vector<TokenWindow>> CalibrationWindows(const Tokenizer& tokenizer,
+                                                            const Arguments& args) {
   std::vector<Document> text;
   if (args.passages) {
     ASSIGN_OR_RETURN(text, ReadDocuments(args.table.text));
@@ -71,11 +71,15 @@ absl::StatusOr<ShardInfo> Distilled(const TableScene& scene, const Arguments& ar
   } else {
     ASSIGN_OR_RETURN(auto articles, ReadSquad(args.table.text));
     ASSIGN_OR_RETURN(articles, SelectPart(std::move(articles), Part::kCalibration));
-    text = AnsweredText(articles, PromptFor(SquadPrompt::kAuto, *scene.tokenizer));
+    text = AnsweredText(articles, PromptFor(SquadPrompt::kAuto, tokenizer));
   }
-  ASSIGN_OR_RETURN(
-      const auto windows,
-      MakeWindows(text, *scene.tokenizer, {.window = args.window, .count = args.calibration, .seed = 1}));
+  return MakeWindows(text, tokenizer, {.window = args.window, .count = args.calibration, .seed = 1});
+}
+
+// The same types, distilled.
+absl::StatusOr<ShardInfo> Distilled(const TableScene& scene, const Arguments& args,
+                                    std::span<const TokenWindow> windows, const std::vector<TypeMix>& types,
+                                    const std::filesystem::path& path) {
   const DistillOptions options = {.threads = args.table.threads, .work_dir = {}};
   return Distill(scene.model, types, windows, options, path, [](const DistillEvent& event) {
     std::fprintf(stderr, "\rdistilling: %d of %d  ", event.done, event.total);
@@ -108,6 +112,10 @@ absl::Status Run(const Arguments& args) {
                         teacher, answers));
     return args.table.out.empty() ? absl::OkStatus() : WriteJson(args.table.out, all);
   };
+  std::vector<TokenWindow> calibration;
+  if (args.distil) {
+    ASSIGN_OR_RETURN(calibration, CalibrationWindows(*scene->tokenizer, args));
+  }
   for (const double ratio : args.ratios) {
     const auto best =
         ChooseTypes(model, scene->table, static_cast<int64_t>(ratio / 100 * static_cast<double>(fp32)));
@@ -119,7 +127,7 @@ absl::Status Run(const Arguments& args) {
     RETURN_IF_ERROR(scene->bank->WriteToRun(best->types, model.tied_head, path).status());
     RETURN_IF_ERROR(report(fmt::format("{:g} %", ratio), file));
     if (!args.distil) continue;
-    ASSIGN_OR_RETURN(file, Distilled(*scene, args, best->types, path));
+    ASSIGN_OR_RETURN(file, Distilled(*scene, args, calibration, best->types, path));
     RETURN_IF_ERROR(report(fmt::format("{:g} % dist", ratio), file));
   }
   return absl::OkStatus();

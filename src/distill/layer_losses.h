@@ -2,8 +2,8 @@
 // is run alone at a middle type and at the smallest, and all together at a fine one, where what the layer
 // loses is shared out by what its groups would lose were KL proportional to their errors. That holds while
 // errors are small: at the smallest type it put single groups off by up to two times. All groups together at
-// their smallest types lose up to half less than each alone, and what they then share is taken off the sums
-// of mixes. Inside the room only.
+// their smallest types lose less than the sum of what each loses alone (up to 36 % less in SmolLM2-135M, in
+// its early layers), and what they share is taken off the sums of mixes. Inside the room only.
 #pragma once
 
 #include <cstddef>

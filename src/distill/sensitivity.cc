@@ -230,6 +230,7 @@ class Prober {
     const Rungs rungs = tried.errors.rungs = Rungs::Of(tried.errors.menu);
     RETURN_IF_ERROR(Set(layer, group, trials[rungs.middle].values));
     ASSIGN_OR_RETURN(tried.middle_set, AddJobs(layer, jobs));
+    tried.coarse_set = tried.middle_set;
     if (rungs.HasCoarse()) {
       RETURN_IF_ERROR(Set(layer, group, trials[rungs.coarse].values));
       ASSIGN_OR_RETURN(tried.coarse_set, AddJobs(layer, jobs));
@@ -252,10 +253,13 @@ class Prober {
       tried.push_back(std::move(group));
       RETURN_IF_ERROR(Report(0.1 * static_cast<double>(g + 1)));
     }
-    for (size_t g = 0; g < tried.size(); ++g) RETURN_IF_ERROR(Set(layer, layer.groups()[g], tried[g].fine));
-    ASSIGN_OR_RETURN(const size_t fine_set, AddJobs(layer, jobs));
-    for (size_t g = 0; g < tried.size(); ++g) RETURN_IF_ERROR(Set(layer, layer.groups()[g], tried[g].coarse));
-    ASSIGN_OR_RETURN(const size_t coarse_set, AddJobs(layer, jobs));
+    const auto together = [&](std::vector<Matrix> Tried::*values) -> absl::StatusOr<size_t> {
+      for (size_t g = 0; g < tried.size(); ++g)
+        RETURN_IF_ERROR(Set(layer, layer.groups()[g], tried[g].*values));
+      return AddJobs(layer, jobs);
+    };
+    ASSIGN_OR_RETURN(const size_t fine_set, together(&Tried::fine));
+    ASSIGN_OR_RETURN(const size_t coarse_set, together(&Tried::coarse));
     hidden_ = std::move(next);
     RETURN_IF_ERROR(RunTail(u + 1, jobs));
     UnitLoss result = LossesOf(tried, jobs, MeanOf(jobs, fine_set), MeanOf(jobs, coarse_set));
@@ -274,8 +278,8 @@ class Prober {
     for (Tried& group : tried) {
       GroupErrors& each = errors.emplace_back(std::move(group.errors));
       each.middle_kl = MeanOf(jobs, group.middle_set);
-      if (each.rungs.HasCoarse()) each.coarse_kl = MeanOf(jobs, group.coarse_set);
-      coarse.push_back(each.rungs.HasCoarse() ? each.coarse_kl : each.middle_kl);
+      each.coarse_kl = MeanOf(jobs, group.coarse_set);
+      coarse.push_back(each.coarse_kl);
     }
     const auto losses = LayerLosses(errors, fine_kl);
     UnitLoss result = {std::vector<GroupLoss>(tried.size()), OverlapOf(coarse, coarse_kl)};

@@ -1,7 +1,7 @@
 // Measured sensitivity: what each unit loses at each type, in nats of KL divergence at the model's output.
 // The error that quantization makes at a group of matrices is measured with the full second moments of its
 // inputs and the real quantized bytes; the KL that goes with it is measured end to end, for each group at two
-// types and for all of a layer at a third (distill/layer_losses.h). At the end whole models are measured
+// types and for all of a layer together at two (distill/layer_losses.h). At the end whole models are measured
 // on other text, and all losses scaled so that their sums foretell them (distill/whole_models.h).
 #pragma once
 

@@ -16,7 +16,7 @@ constexpr std::string_view kInstruction =
 constexpr std::string_view kExamplePassage =
     "The lighthouse at Cape Morrow was built in 1871 by the engineer Anna Lindqvist. Its lamp, which first "
     "burned whale oil, was changed to electric light in 1924 and can be seen from 30 kilometres away.";
-constexpr std::string_view kExampleQuestion = "Who built the lighthouse?";
+constexpr std::string_view kExampleQuestion = "Who built the lighthouse?", kExampleAnswer = "Anna Lindqvist";
 
 std::string QuestionText(std::string_view question, SquadPrompt prompt) {
   const std::string_view stripped = View(absl::StripAsciiWhitespace(View(question)));
@@ -25,11 +25,15 @@ std::string QuestionText(std::string_view question, SquadPrompt prompt) {
              : fmt::format("\nQuestion: {}\nAnswer:", stripped);
 }
 
+// What follows it where the answer is shown.
+std::string AnswerText(std::string_view answer, SquadPrompt prompt) {
+  return prompt == SquadPrompt::kQuoted ? fmt::format("{}\"", answer) : fmt::format(" {}", answer);
+}
+
 std::string SharedText(std::string_view context, int shots, SquadPrompt prompt) {
   if (shots == 0) return fmt::format("{}Passage: {}", kInstruction, context);
   return fmt::format("{}Passage: {}{}{}\n\nPassage: {}", kInstruction, kExamplePassage,
-                     QuestionText(kExampleQuestion, prompt),
-                     prompt == SquadPrompt::kQuoted ? "Anna Lindqvist\"" : " Anna Lindqvist", context);
+                     QuestionText(kExampleQuestion, prompt), AnswerText(kExampleAnswer, prompt), context);
 }
 
 // The tokens of `text` where it follows `left`: a tokenizer may treat a text's beginning in its own way.
@@ -173,9 +177,8 @@ std::vector<Document> AnsweredText(const std::vector<SquadArticle>& articles, Sq
       if (paragraph.questions.empty()) continue;
       document.text += SharedText(paragraph.context, 0, prompt);
       for (const SquadQuestion& question : paragraph.questions) {
-        document.text += QuestionText(question.question, prompt) + (prompt == SquadPrompt::kQuoted
-                                                                        ? question.answers.front() + "\""
-                                                                        : " " + question.answers.front());
+        document.text +=
+            QuestionText(question.question, prompt) + AnswerText(question.answers.front(), prompt);
       }
       document.text += "\n\n";
     }
